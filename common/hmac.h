@@ -1,0 +1,37 @@
+// HMAC-SHA-256 (RFC 2104), cut to the first 16 bytes as every MAC of the protocol is. Stands on
+// OpenSSL's EVP_MAC; knows neither tokens nor keys' ids.
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace tandem {
+
+using Secret = std::array<std::uint8_t, 16>;
+
+// A context with its key prepared. Not to be shared between threads: computing uses the context.
+class Hmac {
+ public:
+  explicit Hmac(std::span<const std::uint8_t> key);
+
+  [[nodiscard]] Secret mac16(std::span<const std::uint8_t> data);
+
+ private:
+  struct Free {
+    void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+  };
+  std::unique_ptr<EVP_MAC_CTX, Free> context_;
+};
+
+// The same with a key that is used once: a proof made with a token's secret, or minting.
+[[nodiscard]] Secret mac16(std::span<const std::uint8_t> key, std::span<const std::uint8_t> data);
+
+// In time that depends on the lengths alone; different lengths are not equal.
+[[nodiscard]] bool constant_time_equal(std::span<const std::uint8_t> a,
+                                       std::span<const std::uint8_t> b);
+
+}  // namespace tandem
