@@ -65,18 +65,19 @@ class ExpiringTable {
     return Erasure::erased;
   }
 
-  // Looks at `steps` slots, on from where the last call ended, and frees those that hold no longer.
-  // Gives their number.
-  uint32_t sweep(int64_t now, uint32_t steps) {
-    const uint32_t before = size_;
+  // Looks at `steps` slots, on from where the last call ended, and frees those that hold no longer,
+  // each after on_expired(const Slot&).
+  template <class OnExpired>
+  void sweep(int64_t now, uint32_t steps, OnExpired&& on_expired) {
     for (uint32_t i = 0; i < steps && size_ != 0; ++i) {
       const Slot& slot = slots_[sweep_at_];
-      if (slot.until != 0 && slot.until <= now)
+      if (slot.until != 0 && slot.until <= now) {
+        on_expired(slot);
         erase_at(sweep_at_);  // and look here again: another may have moved in
-      else
+      } else {
         sweep_at_ = (sweep_at_ + 1) & mask_;
+      }
     }
-    return before - size_;
   }
 
   // All slots, the free ones with until = 0, for whoever shows them.

@@ -43,7 +43,7 @@ struct JoinLine {
 struct JoinLineResult {
   LineProgress progress = LineProgress::need_more;
   size_t consumed = 0;  // where complete: the bytes of the line; what follows is the stream's
-  JoinLine line;        // where complete
+  JoinLine line{};      // where complete
 };
 
 // Words are separated by single spaces. lane and takeover may stand in any order but only once;

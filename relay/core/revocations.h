@@ -28,7 +28,9 @@ class Revocations {
   [[nodiscard]] RevocationVerdict judge(uint64_t session_id, UnixSeconds now) const;
 
   // Frees what has expired, looking at `steps` entries; to be called now and then.
-  void sweep(UnixSeconds now, uint32_t steps) { sessions_.sweep(now, steps); }
+  void sweep(UnixSeconds now, uint32_t steps) {
+    sessions_.sweep(now, steps, [](const Revoked&) {});
+  }
   [[nodiscard]] uint32_t size() const { return sessions_.size(); }
 
  private:

@@ -14,6 +14,8 @@
 
 namespace tandem {
 
+inline constexpr uint32_t kStunMagicCookie = 0x2112A442;
+
 // Section 6.1: without knowledge of the path a message keeps to 1,280 bytes of IPv6 packet.
 inline constexpr size_t kStunRequestMax = 1232;
 inline constexpr size_t kStunUnknownMax = 16;  // attribute types that a 420 names
