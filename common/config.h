@@ -25,7 +25,7 @@ inline constexpr std::string_view kDefaultConfigPath = "/etc/tandem/tandem.toml"
 // text asks for it by name, and nothing logs it by accident.
 struct SecretText {
   std::string value;
-  bool operator==(SecretText const&) const = default;
+  bool operator==(const SecretText&) const = default;
 };
 
 enum class EngineBackend : std::uint8_t { uring, dpdk };
@@ -42,7 +42,7 @@ struct RateLimit {
   std::uint32_t window_s = 60;
   std::uint32_t max = 100;
   std::uint32_t block_s = 300;
-  bool operator==(RateLimit const&) const = default;
+  bool operator==(const RateLimit&) const = default;
 };
 
 // Units are in the names; a name without one is a count. "0 = no limit" holds in bandwidth, in security and for
@@ -53,7 +53,7 @@ struct Config {
     std::string region = "global";
     std::string public_host;  // empty: clients are told the address they reached
     std::uint32_t weight = 100;
-    bool operator==(Node const&) const = default;
+    bool operator==(const Node&) const = default;
   } node;
 
   struct Engine {
@@ -70,11 +70,11 @@ struct Config {
     std::uint32_t busy_poll_us = 0;
     HugePages hugepages = HugePages::automatic;
     std::string dpdk_args;  // separated by spaces: the arguments themselves contain commas
-    bool operator==(Engine const&) const = default;
+    bool operator==(const Engine&) const = default;
   } engine;
 
   struct Listen {
-    std::vector<IpAddress> address;  // 0.0.0.0 and ::, see the constructor
+    std::vector<IpAddress> address = {IpAddress::v4(0, 0, 0, 0), IpAddress{}};
     std::uint16_t port = 7777;
     bool tcp = true;
     bool udp = true;
@@ -83,8 +83,7 @@ struct Config {
     bool freebind = false;
     bool proxy_protocol = false;
     std::vector<Network> trusted_proxies;
-    Listen();
-    bool operator==(Listen const&) const = default;
+    bool operator==(const Listen&) const = default;
   } listen;
 
   struct Sessions {
@@ -99,7 +98,7 @@ struct Config {
     std::uint32_t max_lifetime_s = 0;  // 0: none
     std::uint32_t token_max_age_s = 86'400;
     std::uint32_t drain_timeout_s = 300;
-    bool operator==(Sessions const&) const = default;
+    bool operator==(const Sessions&) const = default;
   } sessions;
 
   struct Bandwidth {
@@ -107,7 +106,7 @@ struct Config {
     double global_mbps = 0;
     double window_s = 1;
     double burst = 2.0;  // bucket depth in windows
-    bool operator==(Bandwidth const&) const = default;
+    bool operator==(const Bandwidth&) const = default;
   } bandwidth;
 
   struct Security {
@@ -120,12 +119,12 @@ struct Config {
     std::uint32_t half_open_per_address = 512;
     std::uint32_t new_connections_per_minute = 0;
     std::string key_file;  // never empty after load_config
-    bool operator==(Security const&) const = default;
+    bool operator==(const Security&) const = default;
   } security;
 
   struct Room {
     bool enabled = true;
-    IpAddress bind;  // 0.0.0.0, see the constructor
+    IpAddress bind = IpAddress::v4(0, 0, 0, 0);
     std::uint16_t port = 3000;
     bool guest_login = true;
     std::string jwt_secret_file;  // never empty after load_config
@@ -153,8 +152,7 @@ struct Config {
     std::uint32_t max_players = 8;
     std::string tls_cert;
     std::string tls_key;
-    Room();
-    bool operator==(Room const&) const = default;
+    bool operator==(const Room&) const = default;
   } room;
 
   struct Storage {
@@ -165,7 +163,7 @@ struct Config {
     std::uint32_t pool_min = 2;
     std::uint32_t pool_max = 10;
     std::uint32_t retention_days = 30;  // 0: for ever
-    bool operator==(Storage const&) const = default;
+    bool operator==(const Storage&) const = default;
   } storage;
 
   struct Cluster {
@@ -173,16 +171,15 @@ struct Config {
     std::string redis_url_file;
     std::string key_prefix = "tandem:";
     std::uint32_t heartbeat_s = 5;
-    bool operator==(Cluster const&) const = default;
+    bool operator==(const Cluster&) const = default;
   } cluster;
 
   struct Monitoring {
-    IpAddress bind;  // 127.0.0.1, see the constructor
+    IpAddress bind = IpAddress::v4(127, 0, 0, 1);
     std::uint16_t port = 8080;
     bool metrics = true;
     bool compat_metrics = true;
-    Monitoring();
-    bool operator==(Monitoring const&) const = default;
+    bool operator==(const Monitoring&) const = default;
   } monitoring;
 
   struct Log {
@@ -191,20 +188,20 @@ struct Config {
     std::string file;  // empty: standard error
     std::uint64_t max_size = 100 * 1024 * 1024;  // 0: rotation is left to logrotate and SIGHUP
     std::uint32_t max_files = 5;
-    bool operator==(Log const&) const = default;
+    bool operator==(const Log&) const = default;
   } log;
 
   struct Admin {
     std::string socket = "/run/tandem/admin.sock";
     std::string token_file;  // never empty after load_config
-    bool operator==(Admin const&) const = default;
+    bool operator==(const Admin&) const = default;
   } admin;
 
   // Where keys, tokens and the database are made unless a key says otherwise. Not a key itself: it is
   // $STATE_DIRECTORY, else /var/lib/tandem for root, else $XDG_STATE_HOME/tandem or ~/.local/state/tandem.
   std::string state_dir;
 
-  bool operator==(Config const&) const = default;
+  bool operator==(const Config&) const = default;
 };
 
 // `file` is the file's name, "--set" or "environment"; line and column count from 1, 0 = does not apply.
@@ -216,7 +213,7 @@ struct ConfigError {
 };
 
 // "tandem.toml:12: security.max_packet_sise: unknown key; did you mean security.max_packet_size?"
-[[nodiscard]] std::string to_string(ConfigError const& error);
+[[nodiscard]] std::string to_string(const ConfigError& error);
 
 struct ConfigText {
   std::string name;  // for error messages
@@ -224,7 +221,7 @@ struct ConfigText {
 };
 
 // Reads at most 1 MiB. The error has the file's name and the system's reason.
-[[nodiscard]] Result<ConfigText, ConfigError> read_config_file(std::string const& path);
+[[nodiscard]] Result<ConfigText, ConfigError> read_config_file(const std::string& path);
 
 // Whether this build has the DPDK back end; engine.backend = "dpdk" is refused where it has not.
 [[nodiscard]] bool built_with_dpdk();
@@ -240,7 +237,7 @@ struct ConfigSources {
 };
 
 // The first error in the order file, environment, flags, then what contradicts itself.
-[[nodiscard]] Result<Config, ConfigError> load_config(ConfigSources const& sources);
+[[nodiscard]] Result<Config, ConfigError> load_config(const ConfigSources& sources);
 
 // The process's environment as load_config() takes it.
 [[nodiscard]] std::map<std::string, std::string> process_environment();
@@ -255,10 +252,10 @@ struct KeyChange {
 };
 
 // In the table's order; empty where nothing changed.
-[[nodiscard]] std::vector<KeyChange> diff(Config const& before, Config const& after);
+[[nodiscard]] std::vector<KeyChange> diff(const Config& before, const Config& after);
 
 // `before` with the live keys of `after`: what a running daemon holds once a reload was applied.
-[[nodiscard]] Config apply_live(Config const& before, Config const& after);
+[[nodiscard]] Config apply_live(const Config& before, const Config& after);
 
 struct KeyDescription {
   std::string_view key;
