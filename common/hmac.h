@@ -13,6 +13,11 @@ namespace tandem {
 
 using Secret = std::array<std::uint8_t, 16>;
 
+struct EvpMacFree {
+  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
+};
+using EvpMacContext = std::unique_ptr<EVP_MAC_CTX, EvpMacFree>;
+
 // A context with its key prepared. Not to be shared between threads: computing uses the context.
 class Hmac {
  public:
@@ -21,10 +26,7 @@ class Hmac {
   [[nodiscard]] Secret mac16(std::span<const std::uint8_t> data);
 
  private:
-  struct Free {
-    void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-  };
-  std::unique_ptr<EVP_MAC_CTX, Free> context_;
+  EvpMacContext context_;
 };
 
 // The same with a key that is used once: a proof made with a token's secret, or minting.
