@@ -36,13 +36,13 @@ struct StreamEvent {
     closed,         // nothing of it is in flight; the slot is free after this event
   };
   Kind kind = Kind::closed;
-  StreamId stream;
+  StreamId stream = {};
   uint32_t bytes = 0;
   uint32_t chunks = 0;
   int error = 0;
-  Chunk chunk;
-  Endpoint remote;
-  LocalAddress local;
+  Chunk chunk = {};
+  Endpoint remote = {};
+  LocalAddress local = {};
 };
 
 struct StreamAction {
@@ -63,12 +63,12 @@ struct StreamAction {
     hand_over,     // give the descriptor to shard `bytes`; the slot is freed at once
   };
   Kind kind = Kind::close;
-  StreamId stream;
-  StreamId other;
+  StreamId stream = {};
+  StreamId other = {};
   uint32_t bytes = 0;
   const uint8_t* data = nullptr;
   uint8_t* into = nullptr;
-  Chunk chunk;
+  Chunk chunk = {};
 };
 
 }  // namespace tandem

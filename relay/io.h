@@ -23,7 +23,8 @@ template <class T>
 concept Io = requires(T io, std::optional<Nanos> deadline, const OutgoingDatagram& outgoing,
                       const Reply& reply, BufferId buffer, const StreamAction& action,
                       StreamId stream, const DetachedStream& detached, Endpoint endpoint,
-                      LocalAddress local, std::span<uint8_t> bytes) {
+                      LocalAddress local, std::span<uint8_t> bytes,
+                      std::span<const uint8_t> copied) {
   // One turn: hands what is queued to the kernel, waits until something has happened or `deadline`
   // has come (nullopt: for as long as it takes; wake() from any thread ends the wait), and gathers
   // what has happened. datagrams() and stream_events() are valid until the next turn.
@@ -38,6 +39,9 @@ concept Io = requires(T io, std::optional<Nanos> deadline, const OutgoingDatagra
   io.forward(outgoing);
   { io.reply(reply) } -> std::same_as<bool>;  // false: no slot is free, nothing was sent
   io.release(buffer);
+  // Copies a datagram that another shard received into a spare buffer of its own; it then goes the
+  // way of datagrams(), release() included. nullopt where no spare buffer is free.
+  { io.adopt_datagram(endpoint, local, copied) } -> std::same_as<std::optional<Datagram>>;
   // The largest UDP payload that leaves towards `endpoint` from `local` unfragmented.
   { io.max_payload(endpoint, local) } -> std::same_as<uint16_t>;
 

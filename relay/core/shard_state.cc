@@ -1,0 +1,96 @@
+#include "relay/core/shard_state.h"
+
+namespace tandem {
+namespace {
+
+// As many decisions as one batch can lead to without growing: twice the datagrams of a turn.
+constexpr size_t kDecisionsExpected = 1024;
+
+template <class Value>
+Value draw(const Environment& environment) {
+  Value value;
+  environment.random(environment.context, {reinterpret_cast<uint8_t*>(&value), sizeof value});
+  return value;
+}
+
+uint64_t burst_of(uint64_t per_second, const ShardSettings& settings) {
+  const double window_s =
+      static_cast<double>(settings.bandwidth_window) / static_cast<double>(kNanosPerSecond);
+  const double burst = static_cast<double>(per_second) * window_s * settings.bandwidth_burst;
+  // Never less than the largest datagram: it would not pass at all.
+  return static_cast<uint64_t>(burst) + settings.max_packet_size;
+}
+
+}  // namespace
+
+BucketLimit rate_limit_of(uint64_t bytes_per_second, const ShardSettings& settings) {
+  if (bytes_per_second == 0) return {};
+  return BucketLimit::per_second(bytes_per_second, burst_of(bytes_per_second, settings));
+}
+
+ShardState::ShardState(ShardPlace the_place, const ShardSettings& the_settings,
+                       SharedCounts& the_shared, Environment the_environment, Nanos start)
+    : place(the_place),
+      shared(the_shared),
+      environment(the_environment),
+      started(start),
+      now(start),
+      sessions(place.sessions_max, draw<SipKey>(environment)),
+      streams(place.streams_max),
+      greetings(kGreetingsMax),
+      timers(place.sessions_max + place.streams_max + 1, start),
+      channels(draw<SipKey>(environment), draw<uint32_t>(environment)),
+      cookies(draw<SipKey>(environment)),
+      verifier(the_settings.keys),
+      blocklist(draw<SipKey>(environment)),
+      offences(draw<SipKey>(environment)),
+      revocations(draw<SipKey>(environment)),
+      unvalidated(draw<SipKey>(environment)),
+      validated(draw<SipKey>(environment)),
+      arrivals(draw<SipKey>(environment)) {
+  out.forwards.reserve(kDecisionsExpected);
+  out.replies.reserve(kDecisionsExpected);
+  out.strays.reserve(kDecisionsExpected);
+  out.actions.reserve(kDecisionsExpected);
+  out.messages.reserve(kDecisionsExpected);
+  apply(the_settings);
+}
+
+void ShardState::apply(const ShardSettings& next) {
+  settings = &next;
+  verifier = TokenVerifier(next.keys);
+  session_rate = rate_limit_of(next.session_bytes_per_second, next);
+  packet_rate = next.packets_per_second == 0
+                    ? BucketLimit{}
+                    : BucketLimit::per_second(next.packets_per_second, next.packets_per_second);
+  const BucketLimit shard =
+      BucketLimit::per_second(kUnvalidatedPerShard, kUnvalidatedPerShard / 10);
+  unvalidated.set_limits(packet_rate, shard);
+  validated.set_limits(packet_rate, shard);
+  // A rate a minute as one of 60 times finer units.
+  arrivals.set_limits(next.new_connections_per_minute == 0
+                          ? BucketLimit{}
+                          : BucketLimit::per_second(next.new_connections_per_minute,
+                                                    uint64_t{next.new_connections_per_minute} * 60),
+                      BucketLimit{});
+  TANDEM_CHECK(blocklist.set_exempt(next.exempt) == ExemptOutcome::applied);  // config bounds it
+}
+
+void ShardState::offence(const IpAddress& address) {
+  counters.offences.add();
+  if (blocklist.is_exempt(address)) return;
+  if (offences.count(address, now, settings->blacklist_threshold) !=
+      OffenceVerdict::threshold_reached) {
+    return;
+  }
+  const Network scope = block_scope(address);
+  const BlockOutcome outcome =
+      blocklist.block(scope, BlockOrigin::automatic, now + settings->blacklist_duration);
+  if (outcome != BlockOutcome::blocked && outcome != BlockOutcome::prolonged) return;
+  counters.auto_blocks.add();
+  tell(LogEvent{LogKind::blocked, address, 0, "offences",
+                static_cast<uint64_t>(settings->blacklist_duration / kNanosPerSecond)});
+  tell(AutoBlocked{address, settings->blacklist_duration});
+}
+
+}  // namespace tandem
