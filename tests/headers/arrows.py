@@ -19,7 +19,7 @@ PROJECT_RULES = [
     (r"relay/core/", r"(common|relay/core)/"),
     (r"relay/uring/", r"(common|relay/uring)/|relay/(?!shard)\w+\.h$"),
     (r"relay/dpdk/", r"(common|relay/dpdk)/|relay/(?!shard)\w+\.h$"),
-    (r"relay/shard", r"(common|relay/core|relay/uring)/|relay/\w+\.h$"),
+    (r"relay/(shard|relay_metrics)", r"(common|relay/core|relay/uring)/|relay/\w+\.h$"),
     (r"relay/", r"common/|relay/(?!shard)\w+\.h$"),
 ]
 
