@@ -13,7 +13,7 @@ from pathlib import Path
 
 SETTING = re.compile(r"^#?(-?)([a-z0-9_]+(?:\.[a-z0-9_]+)+) = \S")
 # Not in every network namespace; the host's own has them.
-HOST_ONLY = re.compile(r"net\.core\.(rmem_max|wmem_max|netdev_max_backlog|default_qdisc|busy_poll)")
+HOST_ONLY = re.compile(r"net\.core\.(rmem_max|wmem_max|netdev_max_backlog|default_qdisc)")
 
 
 def main():
