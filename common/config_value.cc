@@ -258,7 +258,7 @@ std::string format_value(const ConfigKey& key, const KeyValue& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
   std::vector<std::string> elements;
   for (const auto& text : std::get<std::vector<std::string>>(value)) elements.push_back(quoted(text));
-  return "[" + joined(elements) + "]";
+  return fmt::format("[{}]", joined(elements));
 }
 
 std::string_view type_name(KeyType type) {
