@@ -1,0 +1,541 @@
+#include "relay/uring/streams.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+
+#include "common/assert.h"
+#include "relay/uring/address.h"
+#include "relay/uring/kernel_abi.h"
+
+namespace tandem::uring {
+namespace {
+
+constexpr uint16_t kBufferGroup = 2;
+constexpr uint32_t kRingEntriesMax = 256;
+
+// What linger_close takes from a peer that goes on sending, before it gives up.
+constexpr uint32_t kDiscardMax = 64 * 1024;
+
+// The most chunks in one completion: what the kernel takes from a buffer ring at once.
+constexpr uint32_t kBundleMax = 256;
+
+// MSG_TRUNC on TCP throws the bytes away without writing them, but an address is asked for.
+uint8_t discarded[1];
+
+uint32_t ring_entries(const UringOptions& options) {
+  return std::min(kRingEntriesMax, std::bit_floor(std::max(2u, options.stream_buffers)));
+}
+
+}  // namespace
+
+Streams::Streams(Ring& ring, const ShardSockets& sockets, const UringOptions& options,
+                 const Features& features, UringCounters& counters)
+    : ring_(ring),
+      sockets_(sockets),
+      counters_(counters),
+      buffer_bytes_(options.stream_buffer_bytes),
+      receive_max_(options.receive_buffers * options.stream_buffer_bytes),
+      send_parts_(std::clamp(options.send_buffers, 1u, kMessageParts)),
+      bundles_(options.read_mode != ReadMode::singles && features.bundles),
+      table_(options.streams_max),
+      pool_(std::min(options.stream_buffers, uint32_t{UINT16_MAX}), options.stream_buffer_bytes,
+            options.hugepages),
+      provided_(ring, kBufferGroup, ring_entries(options), pool_, buffer_bytes_),
+      nodes_(pool_.count(), options.streams_max),
+      accepting_(sockets.size()),
+      events_max_(options.events_per_turn) {
+  touched_.reserve(options.streams_max);
+  starved_.reserve(options.streams_max);
+  retry_.reserve(options.streams_max);
+  events_.reserve(events_max_ + kBundleMax + 2);
+}
+
+Streams::~Streams() {
+  for (uint32_t i = table_.next_live(0); i != table_.kNone; i = table_.next_live(i + 1))
+    ::close(table_[i].fd);
+}
+
+// ---- a turn ----
+
+void Streams::begin_turn() {
+  events_.clear();
+  provided_.refill();
+  retry_starved();
+  size_t done = 0;
+  while (done < touched_.size() && has_room()) settle(touched_[done++]);
+  touched_.erase(touched_.begin(), touched_.begin() + static_cast<ptrdiff_t>(done));
+}
+
+void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
+  if (op.kind == OpKind::accept) return on_accept(op.index, cqe);
+  Connection& connection = table_[op.index];
+  TANDEM_CHECK((table_.handle_of(op.index).generation & Op::kGenerationMask) == op.generation);
+  const bool more = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  if (!more) --connection.ops;
+  switch (op.kind) {
+    case OpKind::stream_line: on_line(op.index, connection, cqe.res); break;
+    case OpKind::stream_read: on_read(op.index, connection, cqe); break;
+    case OpKind::stream_discard: on_discard(op.index, connection, cqe.res); break;
+    case OpKind::stream_send: on_send(op.index, connection, cqe.res); break;
+    case OpKind::stream_watch: on_watch(op.index, connection, cqe.res); break;
+    case OpKind::ignored:
+    case OpKind::wake:
+    case OpKind::accept:
+    case OpKind::datagram_receive:
+    case OpKind::datagram_send:
+    case OpKind::train_send:
+    case OpKind::reply_send:
+    case OpKind::stream_send_zc:
+    case OpKind::transfer_in:
+    case OpKind::transfer_out: TANDEM_CHECK(!"a stream's operation");
+  }
+  // What waits for the last operation to end.
+  if (connection.ops == 0 && (connection.broken || connection.ending == Ending::close))
+    touch(op.index);
+}
+
+void Streams::touch(uint32_t index) {
+  Connection& connection = table_[index];
+  if (connection.touched) return;
+  connection.touched = true;
+  touched_.push_back(index);
+}
+
+void Streams::settle(uint32_t index) {
+  Connection& connection = table_[index];
+  connection.touched = false;
+  if (connection.broken || connection.ending == Ending::close) {
+    if (connection.ops != 0) return cancel_all(connection);
+    drop_queue(connection);
+    if (connection.ending == Ending::close) return free_slot(index, connection);
+    if (connection.told) return;
+    connection.told = true;
+    emit(StreamEvent::Kind::broken, index).error = connection.error;
+    return;
+  }
+  settle_open(index, connection);
+}
+
+void Streams::settle_open(uint32_t index, Connection& connection) {
+  if (connection.sending == 0 && !connection.queue.empty()) start_send(index, connection);
+  const bool drained = connection.sending == 0 && connection.queue.empty();
+  if (connection.ending != Ending::none && drained && !connection.fin_sent) {
+    ::shutdown(connection.fd, SHUT_WR);  // ENOTCONN after a reset: the receive says so
+    connection.fin_sent = true;
+  }
+  if (connection.ending == Ending::linger && connection.fin_sent) {
+    if (connection.reading == Reading::none) start_discard(index, connection);
+    else if (connection.reading == Reading::credit) pause(index, connection);
+  }
+  if (connection.watch_wanted <= connection.watch_armed) return;
+  if (connection.watch_armed == Watching::none) {
+    start_watch(index, connection);
+  } else if (!connection.watch_cancelled) {
+    connection.watch_cancelled = true;
+    cancel(Op::pack(OpKind::stream_watch, table_.handle_of(index)));
+  }
+}
+
+// Said to the core once nothing is in flight, since until then the kernel may write where a line was
+// to go.
+void Streams::fail(uint32_t index, Connection& connection, int error) {
+  if (connection.ending == Ending::linger) {
+    connection.ending = Ending::close;
+  } else if (!connection.broken) {
+    connection.broken = true;
+    connection.error = static_cast<uint16_t>(error);
+  }
+  touch(index);
+}
+
+void Streams::cancel_all(Connection& connection) {
+  if (connection.cancelled) return;
+  connection.cancelled = true;
+  io_uring_sqe& sqe = ring_.next_sqe();
+  sqe.opcode = IORING_OP_ASYNC_CANCEL;
+  sqe.fd = connection.fd;
+  sqe.cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD;
+  sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
+  sqe.user_data = Op::pack(OpKind::ignored, 0);
+}
+
+void Streams::free_slot(uint32_t index, Connection& connection) {
+  ::close(connection.fd);
+  emit(StreamEvent::Kind::closed, index);
+  table_.release(table_.handle_of(index));
+}
+
+// ---- actions ----
+
+void Streams::perform(const StreamAction& action) {
+  using Kind = StreamAction::Kind;
+  if (action.kind == Kind::release) {
+    pool_.drop(action.chunk.buffer);
+    return;
+  }
+  if (action.kind == Kind::accept_again) {
+    for (uint32_t i = 0; i < sockets_.size(); ++i)
+      if (!accepting_[i]) arm_accept(i);
+    return;
+  }
+  Connection* connection = table_.find(action.stream);
+  const bool closing = connection == nullptr || connection->ending >= Ending::linger;
+  const bool usable = !closing && !connection->broken;
+  const uint32_t index = action.stream.index;
+  switch (action.kind) {
+    case Kind::send:
+      if (!usable || connection->fin_sent) {
+        pool_.drop(action.chunk.buffer);
+        return;
+      }
+      nodes_.push_buffer(connection->queue, action.chunk.buffer,
+                         pool_.data(action.chunk.buffer) + action.chunk.offset, action.chunk.bytes);
+      return touch(index);
+    case Kind::send_bytes:
+      if (!usable || connection->fin_sent) return;
+      if (!nodes_.push_piece(connection->queue, action.data, action.bytes))
+        return fail(index, *connection, ENOBUFS);
+      return touch(index);
+    case Kind::read_line:
+      if (usable) start_line(index, *connection, action.into, action.bytes);
+      return;
+    case Kind::read:
+      if (!usable) return;
+      TANDEM_CHECK(connection->reading == Reading::none && action.bytes != 0);
+      connection->reading = Reading::credit;
+      connection->credit = action.bytes;
+      return start_read(index, *connection);
+    case Kind::pause:
+      if (usable) pause(index, *connection);
+      return;
+    case Kind::watch:
+      if (!usable) return;
+      connection->watch_wanted =
+          std::max(connection->watch_wanted, action.bytes != 0 ? Watching::fin : Watching::reset);
+      return touch(index);
+    case Kind::finish:
+      if (!usable) return;
+      connection->ending = Ending::finish;
+      return touch(index);
+    case Kind::linger_close:
+      if (closing) return;
+      connection->ending = connection->broken ? Ending::close : Ending::linger;
+      return touch(index);
+    case Kind::reset:
+      if (connection == nullptr) return;
+      {
+        const linger at_once{1, 0};
+        ::setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+      }
+      [[fallthrough]];
+    case Kind::close:
+      if (connection == nullptr) return;
+      connection->ending = Ending::close;
+      return touch(index);
+    case Kind::transfer:
+    case Kind::accept_again:
+    case Kind::release:
+    case Kind::hand_over: TANDEM_CHECK(!"an action for streams");
+  }
+}
+
+DetachedStream Streams::detach(StreamId id) {
+  Connection* connection = table_.find(id);
+  TANDEM_CHECK(connection != nullptr && connection->ops == 0 && connection->queue.empty() &&
+               !connection->touched);
+  DetachedStream detached =
+      describe(connection->fd, connection->listener)
+          .value_or(DetachedStream{connection->fd, {}, {{}, connection->listener}});
+  table_.release(id);
+  return detached;
+}
+
+std::optional<StreamId> Streams::adopt(const DetachedStream& detached) {
+  const std::optional<Handle> id = table_.acquire();
+  if (!id) {
+    ::close(detached.descriptor);
+    return std::nullopt;
+  }
+  table_[id->index].fd = detached.descriptor;
+  table_[id->index].listener = detached.local.socket;
+  return id;
+}
+
+// ---- listeners ----
+
+void Streams::arm_accept(uint32_t index) {
+  if (!sockets_[index].tcp.open()) return;
+  io_uring_sqe& sqe = ring_.next_sqe();
+  sqe.opcode = IORING_OP_ACCEPT;
+  sqe.fd = sockets_[index].tcp.get();
+  sqe.accept_flags = SOCK_CLOEXEC;
+  sqe.ioprio = IORING_ACCEPT_MULTISHOT;
+  sqe.user_data = Op::pack(OpKind::accept, index);
+  accepting_[index] = true;
+}
+
+// A multishot accept has no room for an address, so it is asked for here; none: it has gone again.
+std::optional<DetachedStream> Streams::describe(int fd, uint16_t listener) const {
+  const ListenSocket& socket = sockets_[listener];
+  SocketName name;
+  if (::getpeername(fd, &name.any, &name.length) != 0) return std::nullopt;
+  DetachedStream stream{fd, to_endpoint(name), {socket.address, listener}};
+  if (socket.wildcard) {
+    name.length = sizeof name.v6;
+    if (::getsockname(fd, &name.any, &name.length) != 0) return std::nullopt;
+    stream.local.address = to_endpoint(name).address;
+  }
+  return stream;
+}
+
+void Streams::on_accept(uint32_t index, const io_uring_cqe& cqe) {
+  if ((cqe.flags & IORING_CQE_F_MORE) == 0) accepting_[index] = false;
+  if (cqe.res < 0) {
+    counters_.accept_failures.add();
+    const int error = -cqe.res;
+    if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+      StreamEvent& event = events_.emplace_back();
+      event.kind = StreamEvent::Kind::accept_failed;
+      event.error = error;
+      event.local = {sockets_[index].address, static_cast<uint16_t>(index)};
+      return;
+    }
+  } else if (const auto stream = describe(cqe.res, static_cast<uint16_t>(index)); !stream) {
+    ::close(cqe.res);
+  } else if (const auto id = adopt(*stream); !id) {
+    counters_.accepts_refused.add();
+  } else {
+    StreamEvent& event = emit(StreamEvent::Kind::accepted, id->index);
+    event.remote = stream->remote;
+    event.local = stream->local;
+  }
+  if (!accepting_[index]) arm_accept(index);
+}
+
+// ---- receiving ----
+
+void Streams::start_line(uint32_t index, Connection& connection, uint8_t* into, uint32_t bytes) {
+  TANDEM_CHECK(connection.reading == Reading::none);
+  connection.reading = Reading::line;
+  io_uring_sqe& sqe = operation(OpKind::stream_line, index, connection, IORING_OP_RECV);
+  sqe.addr = reinterpret_cast<uint64_t>(into);
+  sqe.len = bytes;
+}
+
+void Streams::on_line(uint32_t index, Connection& connection, int result) {
+  connection.reading = Reading::none;
+  if (connection.broken || connection.ending >= Ending::linger) return touch(index);
+  if (result < 0) return fail(index, connection, -result);
+  emit(StreamEvent::Kind::line, index).bytes = static_cast<uint32_t>(result);
+}
+
+void Streams::start_read(uint32_t index, Connection& connection) {
+  io_uring_sqe& sqe = operation(OpKind::stream_read, index, connection, IORING_OP_RECV);
+  sqe.flags = IOSQE_BUFFER_SELECT;
+  sqe.buf_group = provided_.group();
+  if (bundles_) {
+    sqe.ioprio = IORING_RECV_MULTISHOT | abi::kRecvsendBundle;
+    sqe.len = receive_max_;
+    sqe.file_index = connection.credit;  // optlen
+  } else {
+    sqe.len = std::min(connection.credit, buffer_bytes_);
+  }
+  connection.receiving = true;
+}
+
+void Streams::on_read(uint32_t index, Connection& connection, const io_uring_cqe& cqe) {
+  if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) deliver(index, connection, cqe);
+  if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
+  connection.receiving = false;
+  if (connection.broken || connection.ending == Ending::close) return;
+  if (cqe.res == 0) return end_read(index, connection, StreamEvent::Kind::finished);
+  const bool taken_back = connection.pausing || cqe.res == -ECANCELED;
+  if (taken_back || connection.credit == 0)
+    return end_read(index, connection, StreamEvent::Kind::read_ended);
+  if (cqe.res > 0 || cqe.res == -EINTR || cqe.res == -EAGAIN) return start_read(index, connection);
+  if (cqe.res != -ENOBUFS) return fail(index, connection, -cqe.res);
+  counters_.starved_reads.add();
+  connection.starved = true;
+  if (connection.in_starved) return;
+  connection.in_starved = true;
+  starved_.push_back(index);
+}
+
+void Streams::deliver(uint32_t index, Connection& connection, const io_uring_cqe& cqe) {
+  const uint32_t bytes = static_cast<uint32_t>(std::max(cqe.res, 0));
+  TANDEM_CHECK(bytes <= connection.credit);
+  connection.credit -= bytes;
+  const bool wanted = !connection.broken && connection.ending < Ending::linger;
+  provided_.take(cqe.flags >> IORING_CQE_BUFFER_SHIFT, bytes, [&](BufferId buffer, uint32_t part) {
+    if (!wanted || part == 0) {
+      pool_.drop(buffer);
+      return;
+    }
+    StreamEvent& event = emit(StreamEvent::Kind::received, index);
+    event.chunk = {buffer, 0, part};
+    event.bytes = part;
+  });
+}
+
+void Streams::end_read(uint32_t index, Connection& connection, StreamEvent::Kind kind) {
+  connection.reading = Reading::none;
+  connection.pausing = false;
+  connection.starved = false;
+  connection.credit = 0;
+  if (connection.ending < Ending::linger) {
+    emit(kind, index);
+    return;
+  }
+  if (kind == StreamEvent::Kind::finished && connection.fin_sent) connection.ending = Ending::close;
+  touch(index);
+}
+
+void Streams::pause(uint32_t index, Connection& connection) {
+  if (connection.reading != Reading::credit || connection.pausing) return;
+  connection.pausing = true;
+  if (connection.receiving) cancel(Op::pack(OpKind::stream_read, table_.handle_of(index)));
+  else end_read(index, connection, StreamEvent::Kind::read_ended);
+}
+
+// Each of them finds some buffers, rather than all of them one and then none.
+void Streams::retry_starved() {
+  if (starved_.empty()) return;
+  const size_t count = std::min<size_t>(starved_.size(), provided_.offered() / 4);
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t index = starved_[i];
+    if (!table_.live(index)) continue;
+    Connection& connection = table_[index];
+    if (!connection.in_starved) continue;
+    connection.in_starved = false;
+    const bool wanted = connection.starved && !connection.broken;
+    connection.starved = false;
+    if (wanted && connection.ending != Ending::close) start_read(index, connection);
+  }
+  starved_.erase(starved_.begin(), starved_.begin() + static_cast<ptrdiff_t>(count));
+}
+
+void Streams::start_discard(uint32_t index, Connection& connection) {
+  connection.reading = Reading::discard;
+  connection.credit = kDiscardMax;
+  io_uring_sqe& sqe = operation(OpKind::stream_discard, index, connection, IORING_OP_RECV);
+  sqe.addr = reinterpret_cast<uint64_t>(discarded);
+  sqe.len = connection.credit;
+  sqe.msg_flags = MSG_TRUNC;
+}
+
+void Streams::on_discard(uint32_t index, Connection& connection, int result) {
+  if (connection.ending != Ending::linger) return;
+  const uint32_t bytes = static_cast<uint32_t>(std::max(result, 0));
+  if (result <= 0 || bytes >= connection.credit) {
+    connection.ending = Ending::close;
+    return touch(index);
+  }
+  connection.credit -= bytes;
+  io_uring_sqe& sqe = operation(OpKind::stream_discard, index, connection, IORING_OP_RECV);
+  sqe.addr = reinterpret_cast<uint64_t>(discarded);
+  sqe.len = connection.credit;
+  sqe.msg_flags = MSG_TRUNC;
+}
+
+// ---- sending ----
+
+void Streams::start_send(uint32_t index, Connection& connection) {
+  io_uring_sqe& sqe = operation(OpKind::stream_send, index, connection, IORING_OP_SEND);
+  Message& message = ring_.message_of(sqe);
+  const SendNodes::Gathered gathered =
+      nodes_.gather(connection.queue, std::span(message.parts).first(send_parts_));
+  connection.sending = gathered.bytes;
+  // MSG_WAITALL: a short send goes on by itself when there is room (5.19).
+  sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
+  if (gathered.parts == 1) {
+    sqe.addr = reinterpret_cast<uint64_t>(message.parts[0].iov_base);
+    sqe.len = gathered.bytes;
+    return;
+  }
+  message.header = {nullptr, 0, message.parts, gathered.parts, nullptr, 0, 0};
+  sqe.opcode = IORING_OP_SENDMSG;
+  sqe.addr = reinterpret_cast<uint64_t>(&message.header);
+  sqe.len = 1;
+}
+
+void Streams::on_send(uint32_t index, Connection& connection, int result) {
+  connection.sending = 0;
+  if (connection.broken || connection.ending == Ending::close) return;
+  if (result < 0) return fail(index, connection, -result);
+  const uint32_t bytes = static_cast<uint32_t>(result);
+  const uint32_t chunks = nodes_.consume(connection.queue, bytes,
+                                         [this](uint32_t buffer) { pool_.drop(buffer); });
+  if (connection.ending < Ending::linger) {
+    StreamEvent& event = emit(StreamEvent::Kind::sent, index);
+    event.bytes = bytes;
+    event.chunks = chunks;
+  }
+  if (!connection.queue.empty() || connection.ending != Ending::none) touch(index);
+}
+
+void Streams::drop_queue(Connection& connection) {
+  TANDEM_CHECK(connection.sending == 0);
+  nodes_.clear(connection.queue, [this](uint32_t buffer) { pool_.drop(buffer); });
+}
+
+// ---- watching ----
+
+void Streams::start_watch(uint32_t index, Connection& connection) {
+  connection.watch_armed = connection.watch_wanted;
+  io_uring_sqe& sqe = operation(OpKind::stream_watch, index, connection, IORING_OP_POLL_ADD);
+  // The kernel takes the words of the mask swapped on big-endian machines; we have none.
+  static_assert(std::endian::native == std::endian::little);
+  sqe.poll32_events = POLLERR | POLLHUP;
+  if (connection.watch_armed == Watching::fin) sqe.poll32_events |= POLLRDHUP;
+}
+
+void Streams::on_watch(uint32_t index, Connection& connection, int result) {
+  connection.watch_armed = Watching::none;
+  connection.watch_cancelled = false;
+  if (connection.broken || connection.ending == Ending::close) return;
+  if (result < 0) return touch(index);  // cancelled, to watch for more
+  const bool fin = (result & POLLRDHUP) != 0 && connection.watch_wanted == Watching::fin;
+  connection.watch_wanted = Watching::none;
+  int error = 0;
+  socklen_t bytes = sizeof error;
+  ::getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
+  // A hang-up without an error is no more than a FIN from each side.
+  if (error != 0) return fail(index, connection, error);
+  if (fin && connection.reading == Reading::none && connection.ending < Ending::linger)
+    emit(StreamEvent::Kind::half_closed, index);
+}
+
+// ---- operations ----
+
+io_uring_sqe& Streams::operation(OpKind kind, uint32_t index, Connection& connection,
+                                 uint8_t opcode) {
+  ++connection.ops;
+  io_uring_sqe& sqe = ring_.next_sqe();
+  sqe.opcode = opcode;
+  sqe.fd = connection.fd;
+  sqe.user_data = Op::pack(kind, table_.handle_of(index));
+  return sqe;
+}
+
+void Streams::cancel(uint64_t user_data) {
+  io_uring_sqe& sqe = ring_.next_sqe();
+  sqe.opcode = IORING_OP_ASYNC_CANCEL;
+  sqe.fd = -1;
+  sqe.addr = user_data;
+  sqe.flags = IOSQE_CQE_SKIP_SUCCESS;
+  sqe.user_data = Op::pack(OpKind::ignored, 0);
+}
+
+StreamEvent& Streams::emit(StreamEvent::Kind kind, uint32_t index) {
+  StreamEvent& event = events_.emplace_back();
+  event.kind = kind;
+  event.stream = table_.handle_of(index);
+  return event;
+}
+
+}  // namespace tandem::uring
