@@ -9,8 +9,8 @@ namespace tandem {
 AddressCounts::AddressCounts(const SipKey& key)
     : key_(key), rows_(std::make_unique<std::array<std::array<Cell, kColumns>, 2>>()) {}
 
-// Two 16-bit pieces of one hash serve as two hashes: SipHash's bits are independent for whoever lacks
-// the key.
+// Two 16-bit pieces of one hash serve as two hashes: SipHash's bits are independent for whoever
+// lacks the key.
 AddressCounts::Cells AddressCounts::cells_of(const IpAddress& address) const {
   const std::uint64_t hash = siphash13(key_, rate_scope(address).bytes);
   return {(*rows_)[0][hash % kColumns], (*rows_)[1][hash / kColumns % kColumns]};

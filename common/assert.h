@@ -1,6 +1,6 @@
-// TANDEM_CHECK: the end of the process for a bug of our own, in every build type. What the world can
-// do to us (input, the network, the kernel's refusals) is a Result or a named outcome, never this.
-// Named in full since doctest owns CHECK.
+// TANDEM_CHECK: the end of the process for a bug of our own, in every build type. What the world
+// can do to us (input, the network, the kernel's refusals) is a Result or a named outcome, never
+// this. Named in full since doctest owns CHECK.
 #pragma once
 
 namespace tandem {
@@ -12,8 +12,8 @@ namespace tandem {
 
 }  // namespace tandem
 
-#define TANDEM_CHECK(condition)                                       \
-  do {                                                                \
-    if (!(condition)) [[unlikely]]                                    \
-      ::tandem::check_failed(#condition, __FILE__, __LINE__);         \
+#define TANDEM_CHECK(condition)                               \
+  do {                                                        \
+    if (!(condition)) [[unlikely]]                            \
+      ::tandem::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

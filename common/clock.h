@@ -1,5 +1,5 @@
-// The two clocks. Only main, the back ends and the control thread's loop read them; everything below
-// takes `now` as an argument, so that tests and the simulation own time.
+// The two clocks. Only main, the back ends and the control thread's loop read them; everything
+// below takes `now` as an argument, so that tests and the simulation own time.
 #pragma once
 
 #include <time.h>

@@ -1,5 +1,5 @@
-// Numbers that one thread counts and any thread reads. Knows no names: what is counted is the enum's
-// business, how it is shown the metrics page's.
+// Numbers that one thread counts and any thread reads. Knows no names: what is counted is the
+// enum's business, how it is shown the metrics page's.
 #pragma once
 
 #include <array>
@@ -9,8 +9,8 @@
 
 namespace tandem {
 
-// One writer. So add() is a load and a store and no locked instruction: a plain add on amd64. A reader
-// sees some recent value, never a torn one; two counters are not seen at one instant.
+// One writer. So add() is a load and a store and no locked instruction: a plain add on amd64. A
+// reader sees some recent value, never a torn one; two counters are not seen at one instant.
 class Counter {
  public:
   void add(std::uint64_t n = 1) { set(load() + n); }
@@ -25,7 +25,9 @@ class Counter {
 template <class Enum, std::size_t N>
 class CounterArray {
  public:
-  [[nodiscard]] Counter& operator[](Enum which) { return counters_[static_cast<std::size_t>(which)]; }
+  [[nodiscard]] Counter& operator[](Enum which) {
+    return counters_[static_cast<std::size_t>(which)];
+  }
   [[nodiscard]] const Counter& operator[](Enum which) const {
     return counters_[static_cast<std::size_t>(which)];
   }

@@ -17,8 +17,7 @@ std::optional<unsigned> parse_decimal(std::string_view text, unsigned most) {
   const char* const end = text.data() + text.size();
   const auto [after, error] = std::from_chars(text.data(), end, value);
   const bool has_leading_zero = text.size() > 1 && text[0] == '0';
-  if (error != std::errc{} || after != end || has_leading_zero || value > most)
-    return std::nullopt;
+  if (error != std::errc{} || after != end || has_leading_zero || value > most) return std::nullopt;
   return value;
 }
 

@@ -11,7 +11,8 @@
 namespace tandem {
 namespace {
 
-// Fetching walks the providers under a lock, so it is done once; a context then copies what it needs.
+// Fetching walks the providers under a lock, so it is done once; a context then copies what it
+// needs.
 EVP_MAC* hmac_algorithm() {
   static EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
   TANDEM_CHECK(algorithm != nullptr);

@@ -19,6 +19,9 @@ struct EvpMacFree {
 using EvpMacContext = std::unique_ptr<EVP_MAC_CTX, EvpMacFree>;
 
 // A context with its key prepared. Not to be shared between threads: computing uses the context.
+// 24 bytes take 0.5 us and two allocations inside OpenSSL 3.0, which copies the prepared digests.
+// The SHA256_* calls would allocate nothing but are deprecated since 3.0, and no packet of a bound
+// client comes this way: only joining does.
 class Hmac {
  public:
   explicit Hmac(std::span<const std::uint8_t> key);
@@ -29,7 +32,7 @@ class Hmac {
   EvpMacContext context_;
 };
 
-// The same with a key that is used once: a proof made with a token's secret, or minting.
+// The same with a key that is used once: a proof made with a token's secret, or minting. 1 us.
 [[nodiscard]] Secret mac16(std::span<const std::uint8_t> key, std::span<const std::uint8_t> data);
 
 // In time that depends on the lengths alone; different lengths are not equal.

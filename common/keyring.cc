@@ -77,9 +77,12 @@ Result<KeyLine, std::string> parse_key_line(std::string_view line) {
 
 std::string_view describe(Keyring::AddOutcome outcome) {
   switch (outcome) {
-    case Keyring::AddOutcome::added: return "";
-    case Keyring::AddOutcome::duplicate_id: return "this key id is on an earlier line too";
-    case Keyring::AddOutcome::too_short: return "the key has less than 32 bytes";
+    case Keyring::AddOutcome::added:
+      return "";
+    case Keyring::AddOutcome::duplicate_id:
+      return "this key id is on an earlier line too";
+    case Keyring::AddOutcome::too_short:
+      return "the key has less than 32 bytes";
   }
   return "";
 }

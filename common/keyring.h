@@ -40,9 +40,9 @@ class Keyring {
   std::size_t mint_ = 0;
 };
 
-// The text of a key file: lines of `<key_id> <hex of 32 bytes or more> [mint]`, # comments and empty
-// lines. All keys verify; the one marked mints, else the last. The error is one sentence that names
-// the line and never holds key material.
+// The text of a key file: lines of `<key_id> <hex of 32 bytes or more> [mint]`, # comments and
+// empty lines. All keys verify; the one marked mints, else the last. The error is one sentence that
+// names the line and never holds key material.
 [[nodiscard]] Result<Keyring, std::string> parse_keyring(std::string_view text);
 
 }  // namespace tandem

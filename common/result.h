@@ -2,10 +2,10 @@
 // `return unexpected(reason)` without the std, so that the same source compiles where <expected> is
 // empty.
 //
-// That is so for clang 14 (the fuzzers' compiler on Debian 12) with libstdc++ 12: the header asks for
-// __cpp_concepts >= 202002, and forcing the macro does not help, since clang 14 lacks conditionally
-// trivial destructors (P0848) and finds std::expected's deleted. There the part of the interface that
-// this project uses stands on std::variant.
+// That is so for clang 14 (the fuzzers' compiler on Debian 12) with libstdc++ 12: the header asks
+// for __cpp_concepts >= 202002, and forcing the macro does not help, since clang 14 lacks
+// conditionally trivial destructors (P0848) and finds std::expected's deleted. There the part of
+// the interface that this project uses stands on std::variant.
 #pragma once
 
 #include <expected>
@@ -40,6 +40,10 @@ class unexpected {
   E error_;
 };
 
+template <class U, class Value, class Result>
+concept Initializes =
+    std::constructible_from<Value, U> && !std::same_as<std::remove_cvref_t<U>, Result>;
+
 template <class T, class E>
 class Result {
   using Value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
@@ -49,12 +53,11 @@ class Result {
   using error_type = E;
 
   constexpr Result() = default;
-  template <class U = Value>
-    requires(std::constructible_from<Value, U> && !std::same_as<std::remove_cvref_t<U>, Result>)
+  template <Initializes<Value, Result> U = Value>
   constexpr explicit(!std::convertible_to<U, Value>) Result(U&& value)
       : state_(std::in_place_index<0>, std::forward<U>(value)) {}
   template <class G>
-    requires std::constructible_from<E, G>
+  requires std::constructible_from<E, G>
   constexpr Result(unexpected<G> failure)
       : state_(std::in_place_index<1>, std::move(failure).error()) {}
 
@@ -77,7 +80,9 @@ class Result {
     return has_value() ? **this : static_cast<Value>(std::forward<U>(fallback));
   }
 
-  friend constexpr bool operator==(const Result& a, const Result& b) { return a.state_ == b.state_; }
+  friend constexpr bool operator==(const Result& a, const Result& b) {
+    return a.state_ == b.state_;
+  }
   friend constexpr bool operator==(const Result& a, const Value& b) {
     return a.has_value() && *a == b;
   }

@@ -1,5 +1,6 @@
-// SipHash (Aumasson and Bernstein, 2012): the keyed hash for whatever a stranger can choose, and the
-// short MAC of cookies. Results are what the reference implementation writes, read as little-endian.
+// SipHash (Aumasson and Bernstein, 2012): the keyed hash for whatever a stranger can choose, and
+// the short MAC of cookies. Results are what the reference implementation writes, read as
+// little-endian.
 #pragma once
 
 #include <array>

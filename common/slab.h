@@ -1,10 +1,10 @@
-// Fixed slots with generation handles: a table whose entries are named by {index, generation}, so that
-// a name that outlived its entry finds nothing rather than the next tenant. Knows nothing of what it
-// holds. One thread.
+// Fixed slots with generation handles: a table whose entries are named by {index, generation}, so
+// that a name that outlived its entry finds nothing rather than the next tenant. Knows nothing of
+// what it holds. One thread.
 //
-// A slot costs sizeof(T) + 4 bytes, and nothing before its first use: memory is reserved, not taken,
-// and slots are reused last in, first out, so the resident part is the peak of what was live. A free
-// slot's own storage holds the link to the next one.
+// A slot costs sizeof(T) + 4 bytes, and nothing before its first use: memory is reserved, not
+// taken, and slots are reused last in, first out, so the resident part is the peak of what was
+// live. A free slot's own storage holds the link to the next one.
 #pragma once
 
 #include <cstdint>
@@ -69,9 +69,7 @@ class Slab {
   }
 
   // nullptr where the handle's tenancy is over or was never one.
-  [[nodiscard]] T* find(Handle handle) {
-    return holds(handle) ? slot(handle.index) : nullptr;
-  }
+  [[nodiscard]] T* find(Handle handle) { return holds(handle) ? slot(handle.index) : nullptr; }
   [[nodiscard]] const T* find(Handle handle) const {
     return holds(handle) ? slot(handle.index) : nullptr;
   }
@@ -111,9 +109,7 @@ class Slab {
   std::byte* storage(std::uint32_t index) const {
     return static_cast<std::byte*>(slots_memory_.data()) + std::size_t{index} * sizeof(T);
   }
-  T* slot(std::uint32_t index) const {
-    return static_cast<T*>(slots_memory_.data()) + index;
-  }
+  T* slot(std::uint32_t index) const { return static_cast<T*>(slots_memory_.data()) + index; }
   std::uint32_t* generations() const {
     return static_cast<std::uint32_t*>(generations_memory_.data());
   }

@@ -1,5 +1,5 @@
-// A bounded queue from one thread to one other. Full and empty are outcomes: it never waits and never
-// allocates after construction. Waking the consumer is the caller's business.
+// A bounded queue from one thread to one other. Full and empty are outcomes: it never waits and
+// never allocates after construction. Waking the consumer is the caller's business.
 #pragma once
 
 #include <atomic>
@@ -26,7 +26,7 @@ class SpscRing {
 
   // Producer only. False where it is full; then `value` is left as it was.
   template <class U = T>
-    requires std::is_assignable_v<T&, U&&>
+  requires std::is_assignable_v<T&, U&&>
   [[nodiscard]] bool try_push(U&& value) {
     const std::size_t tail = producer_.tail.load(std::memory_order_relaxed);
     if (tail - producer_.head_seen > mask_) {
@@ -61,9 +61,9 @@ class SpscRing {
   [[nodiscard]] std::size_t capacity() const { return mask_ + 1; }
 
  private:
-  // Indices count up for ever; a slot is an index's low bits. Each side writes a cache line of its own
-  // and keeps there the last it saw of the other's, so the lines travel only when the ring looks full
-  // or empty. Two lines apart, since the prefetcher fetches them in pairs.
+  // Indices count up for ever; a slot is an index's low bits. Each side writes a cache line of its
+  // own and keeps there the last it saw of the other's, so the lines travel only when the ring
+  // looks full or empty. Two lines apart, since the prefetcher fetches them in pairs.
   struct alignas(128) Producer {
     std::atomic<std::size_t> tail{0};
     std::size_t head_seen = 0;

@@ -41,7 +41,9 @@ void TimerWheel::cancel(std::uint32_t id) {
   if (node(number).next != 0) unlink(number);
 }
 
-bool TimerWheel::armed(std::uint32_t id) const { return node(number_of(id)).next != 0; }
+bool TimerWheel::armed(std::uint32_t id) const {
+  return node(number_of(id)).next != 0;
+}
 
 std::optional<Nanos> TimerWheel::next_deadline() const {
   const auto slot = first_slot();

@@ -123,8 +123,8 @@ TokenVerdict TokenVerifier::judge(const ClaimsBytes& claims, const Secret& prese
   return judge_claims(claims, now, token_max_age_s, out);
 }
 
-TokenVerdict judge_claims(const ClaimsBytes& claims, UnixSeconds now,
-                          std::uint32_t token_max_age_s, TokenClaims& out) {
+TokenVerdict judge_claims(const ClaimsBytes& claims, UnixSeconds now, std::uint32_t token_max_age_s,
+                          TokenClaims& out) {
   const auto decoded = decode_claims(claims);
   if (!decoded || decoded->expires_at > now + token_max_age_s) return TokenVerdict::bad_token;
   if (decoded->expires_at < now) return TokenVerdict::expired;

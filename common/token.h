@@ -1,5 +1,5 @@
-// The token (docs: "Token"): its claims, its bytes and text, minting and judging. Knows no session and
-// no clock; which codes a client is told is the handshake's business.
+// The token (docs: "Token"): its claims, its bytes and text, minting and judging. Knows no session
+// and no clock; which codes a client is told is the handshake's business.
 #pragma once
 
 #include <array>
@@ -38,7 +38,12 @@ struct TokenClaims {
   friend bool operator==(const TokenClaims&, const TokenClaims&) = default;
 };
 
-enum class ClaimsError : std::uint8_t { unknown_version, bad_slot, unknown_flags, reserved_not_zero };
+enum class ClaimsError : std::uint8_t {
+  unknown_version,
+  bad_slot,
+  unknown_flags,
+  reserved_not_zero
+};
 
 [[nodiscard]] ClaimsBytes encode_claims(const TokenClaims& claims);
 // Believe the outcome only of claims whose MAC or proof has held.
@@ -47,8 +52,8 @@ enum class ClaimsError : std::uint8_t { unknown_version, bad_slot, unknown_flags
 [[nodiscard]] ClaimsBytes claims_of(const TokenBytes& token);
 [[nodiscard]] Secret secret_of(const TokenBytes& token);
 
-// Signs with the ring's minting key and writes that key's id into the token, whatever the claims say.
-// The ring is not empty.
+// Signs with the ring's minting key and writes that key's id into the token, whatever the claims
+// say. The ring is not empty.
 [[nodiscard]] TokenBytes mint(const Keyring& keyring, TokenClaims claims);
 
 // base64url, 54 characters; parsing is strict.

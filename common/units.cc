@@ -16,10 +16,17 @@ std::optional<int> shift_of(std::string_view suffix) {
   if (suffix.size() > 2 || (suffix.size() == 2 && suffix[1] != 'b' && suffix[1] != 'B'))
     return std::nullopt;
   switch (suffix[0]) {
-    case 'k': case 'K': return 10;
-    case 'm': case 'M': return 20;
-    case 'g': case 'G': return 30;
-    default: return std::nullopt;
+    case 'k':
+    case 'K':
+      return 10;
+    case 'm':
+    case 'M':
+      return 20;
+    case 'g':
+    case 'G':
+      return 30;
+    default:
+      return std::nullopt;
   }
 }
 

@@ -1,4 +1,5 @@
-// Sizes as an operator writes them and figures as an operator reads them. Knows no configuration key.
+// Sizes as an operator writes them and figures as an operator reads them. Knows no configuration
+// key.
 #pragma once
 
 #include <cstdint>

@@ -31,7 +31,8 @@ TEST_CASE("one for each value of an enum") {
 }
 
 TEST_CASE("a reader sees the writer's values in order and whole") {
-  constexpr std::uint64_t kStep = (std::uint64_t{1} << 32) + 1;  // a torn value is no multiple of it
+  // a torn value is no multiple of it
+  constexpr std::uint64_t kStep = (std::uint64_t{1} << 32) + 1;
   constexpr std::uint64_t kSteps = 200'000;
   Counter counter;
   std::thread writer([&counter] {

@@ -24,8 +24,8 @@ TEST_CASE("one form for both families") {
 TEST_CASE("text that is not an address") {
   for (std::string_view wrong :
        {"", "1", "1.2.3", "1.2.3.4.5", "256.0.0.1", "01.2.3.4", " 1.2.3.4", "1.2.3.4 ", "0x1.2.3.4",
-        "localhost", ":", ":::", "1::2::3", "::1%lo", "[::1]", "12345::",
-        "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"}) {
+        "localhost", ":", ":::", "1::2::3", "::1%lo", "[::1]",
+        "12345::", "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"}) {
     CAPTURE(wrong);
     CHECK_FALSE(IpAddress::parse(wrong).has_value());
   }
@@ -38,9 +38,10 @@ TEST_CASE("endpoints") {
   CHECK(Endpoint::parse("[::1]:65535") == Endpoint{*IpAddress::parse("::1"), 65535});
   CHECK(Endpoint::parse("0.0.0.0:0") == Endpoint{IpAddress::v4(0, 0, 0, 0), 0});
   for (std::string_view wrong :
-       {"", ":", "1.2.3.4", "1.2.3.4:", ":5", "1.2.3.4:65536", "1.2.3.4:05", "1.2.3.4:+5",
-        "1.2.3.4:-5", "1.2.3.4: 5", "1.2.3.4:5 ", "::1:5", "[::1]", "[::1]5", "[::1:5", "::1]:5",
-        "[1.2.3.4]:5", "[]:5", "[:5", "]:5", "[[::1]]:5"}) {
+       {"",           ":",          "1.2.3.4",    "1.2.3.4:",   ":5",          "1.2.3.4:65536",
+        "1.2.3.4:05", "1.2.3.4:+5", "1.2.3.4:-5", "1.2.3.4: 5", "1.2.3.4:5 ",  "::1:5",
+        "[::1]",      "[::1]5",     "[::1:5",     "::1]:5",     "[1.2.3.4]:5", "[]:5",
+        "[:5",        "]:5",        "[[::1]]:5"}) {
     CAPTURE(wrong);
     CHECK_FALSE(Endpoint::parse(wrong).has_value());
   }
@@ -103,7 +104,8 @@ TEST_CASE("property: text comes back as the value it was made from") {
   for (int i = 0; i < 20'000; ++i) {
     IpAddress address = IpAddress::from_v4(static_cast<std::uint32_t>(random()));
     if (i % 2 == 0)
-      for (auto& byte : address.bytes) byte = static_cast<std::uint8_t>(random() % 4 ? random() : 0);
+      for (auto& byte : address.bytes)
+        byte = static_cast<std::uint8_t>(random() % 4 ? random() : 0);
     const Endpoint endpoint{address, static_cast<std::uint16_t>(random())};
     CAPTURE(to_string(endpoint));
     REQUIRE(IpAddress::parse(to_string(address)) == address);

@@ -13,7 +13,9 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-Bytes of_text(std::string_view text) { return {text.begin(), text.end()}; }
+Bytes of_text(std::string_view text) {
+  return {text.begin(), text.end()};
+}
 
 Secret of_hex(std::string_view digits) {
   Secret secret{};

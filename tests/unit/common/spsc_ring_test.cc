@@ -84,8 +84,10 @@ TEST_CASE("two threads: everything arrives once, in order and whole") {
     SpscRing<Message> ring(capacity);
     std::thread producer([&ring] {
       for (std::uint64_t i = 0; i < kMessages;)
-        if (ring.try_push(Message{i, ~i})) ++i;
-        else std::this_thread::yield();
+        if (ring.try_push(Message{i, ~i}))
+          ++i;
+        else
+          std::this_thread::yield();
     });
     bool right = true;
     Message message;

@@ -25,7 +25,8 @@ std::vector<std::uint8_t> counting(std::size_t size, std::uint8_t first = 0) {
 // The published vectors' key under both of their ids; the last one mints.
 Keyring keyring_minting(std::uint8_t id) {
   Keyring keyring;
-  REQUIRE(keyring.add(static_cast<std::uint8_t>(3 - id), counting(32)) == Keyring::AddOutcome::added);
+  REQUIRE(keyring.add(static_cast<std::uint8_t>(3 - id), counting(32)) ==
+          Keyring::AddOutcome::added);
   REQUIRE(keyring.add(id, counting(32)) == Keyring::AddOutcome::added);
   return keyring;
 }
@@ -214,8 +215,9 @@ TEST_CASE("a session's id in text") {
   CHECK(format_session_id(0) == "0000000000000000");
   CHECK(parse_session_id("0123456789ABCdef") == 0x0123456789abcdef);
   CHECK(parse_session_id("ffffffffffffffff") == ~std::uint64_t{0});
-  for (std::string_view wrong : {"", "0", "123456789abcdef", "00123456789abcdef", "0x23456789abcdef",
-                                 " 123456789abcdef", "-123456789abcdef", "0123456789abcdeg"})
+  for (std::string_view wrong :
+       {"", "0", "123456789abcdef", "00123456789abcdef", "0x23456789abcdef", " 123456789abcdef",
+        "-123456789abcdef", "0123456789abcdeg"})
     CHECK_FALSE(parse_session_id(wrong).has_value());
 }
 

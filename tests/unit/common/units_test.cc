@@ -20,8 +20,8 @@ TEST_CASE("sizes as an operator writes them") {
 }
 
 TEST_CASE("what is not a size is refused with what would be right") {
-  for (const char* wrong : {"", "k", "mb", "-1", "+1", " 1", "1 ", "1 k", "1.5m", "1t", "1b", "1kib",
-                            "1kk", "1bk", "0x10"}) {
+  for (const char* wrong : {"", "k", "mb", "-1", "+1", " 1", "1 ", "1 k", "1.5m", "1t", "1b",
+                            "1kib", "1kk", "1bk", "0x10"}) {
     CAPTURE(wrong);
     const auto size = parse_size(wrong);
     REQUIRE_FALSE(size.has_value());
