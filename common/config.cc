@@ -37,6 +37,12 @@ std::string unknown_key(std::string_view name) {
   return fmt::format("{}: unknown key; did you mean {}?", name, nearest);
 }
 
+std::string unknown_section(std::string_view name) {
+  const std::string_view nearest = nearest_section(name);
+  if (nearest.empty()) return fmt::format("[{}]: unknown section", name);
+  return fmt::format("[{}]: unknown section; did you mean [{}]?", name, nearest);
+}
+
 // A configuration on its way: what is set so far, and by what.
 class Draft {
  public:
@@ -140,7 +146,8 @@ Step set_from_file(Draft& draft, const Leaf& leaf) {
     return refuse(leaf.origin, fmt::format("{}: wrong type: expected table, got {}", leaf.name,
                                            toml_type(*leaf.node)));
   }
-  return refuse(leaf.origin, unknown_key(leaf.name));
+  const bool is_section = leaf.node->is_table() && leaf.name.find('.') == std::string::npos;
+  return refuse(leaf.origin, is_section ? unknown_section(leaf.name) : unknown_key(leaf.name));
 }
 
 Step read_file(Draft& draft, const ConfigText& file) {

@@ -229,10 +229,11 @@ struct ConfigText {
 // Everything that a configuration is made of, as data, so that a test can say all of it. Precedence:
 // overrides, then environment, then file, then the defaults.
 struct ConfigSources {
-  std::optional<ConfigText> file;
-  std::vector<std::string> overrides;              // --set: "section.key=value"
-  std::map<std::string, std::string> environment;  // all of it: other programs' variables are passed over
-  bool root = false;                               // decides where state and admin socket are by default
+  // Initialized, so that a designated initializer may leave any of them out without a warning.
+  std::optional<ConfigText> file = {};
+  std::vector<std::string> overrides = {};              // --set: "section.key=value"
+  std::map<std::string, std::string> environment = {};  // all of it: others' variables are passed over
+  bool root = false;                                    // decides where state and admin socket are by default
   bool dpdk = built_with_dpdk();
 };
 

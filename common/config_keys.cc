@@ -236,8 +236,8 @@ constexpr ConfigKey kKeys[] = {
     KEY(listen.address, kAny, restart,
         "The addresses to listen on, IPv4 and IPv6. Each is bound for TCP and UDP; :: takes IPv6 alone."),
     KEY(listen.port, between(1, 65'535), restart, "The relay's port, the same number for TCP and UDP."),
-    KEY(listen.tcp, kAny, restart, "Serve TCP."),
-    KEY(listen.udp, kAny, restart, "Serve UDP."),
+    KEY(listen.tcp, kAny, restart, "Serve TCP on these addresses."),
+    KEY(listen.udp, kAny, restart, "Serve UDP on these addresses."),
     KEY(listen.backlog, between(1, 65'535), restart,
         "Accepted connections that may wait for a shard; the kernel caps it at net.core.somaxconn."),
     KEY(listen.fastopen, kAny, restart,
@@ -436,6 +436,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// Longer than any name by more than could be a slip; also what bounds the work on hostile input.
+constexpr std::size_t kNameMax = 64;
+
+std::string_view first_word(std::string_view name) { return name.substr(0, name.find('.')); }
 std::string_view last_word(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 
 }  // namespace
@@ -458,8 +462,6 @@ std::string environment_name(const ConfigKey& key) {
 }
 
 std::string_view nearest_key(std::string_view name) {
-  // Longer than any key by more than could be a slip; also what bounds the work on hostile input.
-  constexpr std::size_t kNameMax = 64;
   if (name.size() > kNameMax) return {};
   // The right key in the wrong section is the commonest slip of all: it costs as much as one letter.
   constexpr std::size_t kLetter = 2 * kNameMax;
@@ -472,6 +474,21 @@ std::string_view nearest_key(std::string_view name) {
     if (cost < least) {
       nearest = key.name;
       least = cost;
+    }
+  }
+  return nearest;
+}
+
+std::string_view nearest_section(std::string_view name) {
+  if (name.size() > kNameMax) return {};
+  std::string_view nearest;
+  std::size_t least = 3;
+  for (const ConfigKey& key : kKeys) {
+    const std::string_view section = first_word(key.name);
+    const std::size_t distance = edit_distance(name, section);
+    if (distance < least) {
+      nearest = section;
+      least = distance;
     }
   }
   return nearest;

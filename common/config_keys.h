@@ -80,8 +80,9 @@ struct ConfigKey {
 [[nodiscard]] std::string_view type_name(KeyType type);
 [[nodiscard]] std::string format_bounds(const ConfigKey& key);
 
-// The table's key that was probably meant; empty where nothing is near.
+// The table's key, or section, that was probably meant; empty where nothing is near.
 [[nodiscard]] std::string_view nearest_key(std::string_view name);
+[[nodiscard]] std::string_view nearest_section(std::string_view name);
 
 // config_rules.cc: what no single key can see.
 
