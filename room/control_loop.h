@@ -1,5 +1,5 @@
-// The control thread's event loop: descriptors, signals and periodic work on one Asio io_context. Must
-// not know what any of them is for. Asio itself stays out of the headers.
+// The control thread's event loop: descriptors, signals and periodic work on one Asio io_context.
+// Must not know what any of them is for. Asio itself stays out of the headers.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,8 @@ class ControlLoop {
 
   [[nodiscard]] boost::asio::io_context& context();
 
-  // Until stop(). A callback that throws is logged and the loop goes on: one bad request is no reason
-  // to cut every session.
+  // Until stop(). A callback that throws is logged and the loop goes on: what is wrong on this
+  // thread is no reason to cut every session.
   void run();
   void stop();
 

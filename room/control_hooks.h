@@ -1,0 +1,34 @@
+// What the control core needs from the process around it and cannot know itself: main.cc gives
+// these.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/keyring.h"
+#include "common/result.h"
+
+namespace tandem {
+
+// Keys as in the configuration, "sessions.max_sessions".
+struct ReloadReport {
+  std::vector<std::string> applied;
+  std::vector<std::string> needs_restart;
+};
+using ReloadOutcome = Result<ReloadReport, std::string>;
+using ReloadDone = std::function<void(ReloadOutcome)>;
+
+// All of them are set. They run on the control thread.
+struct ControlHooks {
+  // Loads the configuration again and applies what can change live, of the log too (its file is
+  // opened anew in any case, by the control core). `done` is called once, at once or when every
+  // shard goes by it; there is no second call before that.
+  std::function<void(ReloadDone done)> reload;
+  // The ring that mints; asked for each mint, so a reload may replace it.
+  std::function<const Keyring&()> keyring;
+  // Every 100 ms: drains what the shards sent, whether or not they woke the control thread for it.
+  std::function<void()> on_tick;
+};
+
+}  // namespace tandem
