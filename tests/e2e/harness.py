@@ -59,7 +59,11 @@ METRICS = {
     "dropped": ("tandem_datagrams_dropped_total", {}),
     "joins": ("tandem_joins_total", {}),
     "health checks": ("tandem_joins_total", {"outcome": "health_check"}),
-    "out of descriptors": ("tandem_accept_errors_total", {}),
+    "accept failures": ("tandem_accept_failures_total", {}),
+    "binds": ("tandem_binds_total", {}),
+    "offences": ("tandem_offences_total", {}),
+    "auto blocks": ("tandem_auto_blocks_total", {}),
+    "rate pauses": ("tandem_rate_pauses_total", {}),
 }
 JOIN_OUTCOMES = {
     "PAIRED": "paired", "WAIT": "waiting",
@@ -85,17 +89,12 @@ METRICS |= {f"join {code}": ("tandem_joins_total", {"outcome": label})
 METRICS |= {f"drop {name}": ("tandem_datagrams_dropped_total", {"reason": label})
             for name, label in DROP_REASONS.items()}
 
-# Where the page names no code, the codes that a careful reader would accept.
+# Where the page leaves more than one code open.
 READINGS = {
-    "lane past lanes_max": {"BAD_REQUEST", "NOT_ALLOWED"},
-    "slot's connections used up": {"SESSION_FULL", "OVER_CAPACITY", "NOT_ALLOWED"},
-    "too many from one address": {"RATE_LIMITED", "OVER_CAPACITY"},
-    "JOIN where PROVE is due": {"NOT_ALLOWED"},
-    "transport not in the flags": {"NOT_ALLOWED"},
     "not base64url of a token's length": {"BAD_TOKEN", "BAD_REQUEST"},
-    "no whole line in time": {"TIMEOUT", "BAD_REQUEST"},
-    "wrong PROOF": {"BAD_TOKEN"},
-    "untrusted load balancer": {"BAD_REQUEST", "NOT_ALLOWED", "BLOCKED"},
+    "lane of absurd length": {"BAD_REQUEST", "NOT_ALLOWED"},
+    "untrusted load balancer": {"BAD_REQUEST", "NOT_ALLOWED"},
+    "malformed PROOF": {"BAD_REQUEST", "BAD_TOKEN"},
 }
 
 BASE_CONFIG = {
@@ -651,7 +650,7 @@ class Bystander:
             while not self._done.is_set() and not self.trouble:
                 self._round(self.rounds)
                 self.rounds += 1
-                self._done.wait(0.005)
+                self._done.wait(0.01)
         except Exception:
             self.trouble.append(traceback.format_exc())
 

@@ -67,7 +67,11 @@ class MalformedLineTest(BadInputTest):
             "ssh": b"SSH-2.0-OpenSSH_9.2\r\n",
             "TLS hello": TLS_HELLO,
             "first byte 0": b"\0" * 64,
-            "lane twice, the other bad": f"TANDEM/1 JOIN {token} lane=0 lane=x\n".encode(),
+            "lane twice": f"TANDEM/1 JOIN {token} lane=0 lane=0\n".encode(),
+            "takeover twice": f"TANDEM/1 JOIN {token} takeover=1 takeover=1\n".encode(),
+            "takeover is a word": f"TANDEM/1 JOIN {token} takeover=yes\n".encode(),
+            "two spaces": f"TANDEM/1 JOIN  {token}\n".encode(),
+            "a word without =": f"TANDEM/1 JOIN {token} please\n".encode(),
         }
         for name, wire in cases.items():
             with self.subTest(name):
@@ -78,7 +82,7 @@ class MalformedLineTest(BadInputTest):
         for lane in ("256", "65536", "4294967296", "18446744073709551616", "9" * 60):
             with self.subTest(lane):
                 self.assertAnswer(f"TANDEM/1 JOIN {token} lane={lane}\n".encode(),
-                                  READINGS["lane past lanes_max"])
+                                  READINGS["lane of absurd length"])
 
     def test_the_first_byte_decides_without_waiting(self):
         """TLS and the like are told at once, not after the handshake's time."""
@@ -163,10 +167,7 @@ class SlowBytesTest(BadInputTest):
                 trickling = threading.Thread(target=trickle, daemon=True)
                 with self.counted("joins"):
                     trickling.start()
-                    try:
-                        self.assertRefused(stream, READINGS["no whole line in time"])
-                    except (tc.StreamClosed, ConnectionResetError):
-                        pass
+                    self.assertRefused(stream, "TIMEOUT")
                 took = time.monotonic() - begin
                 stop.set()
                 trickling.join(5)
@@ -176,10 +177,7 @@ class SlowBytesTest(BadInputTest):
     def test_an_idle_connection_is_closed(self):
         stream = self.stream(source=STRANGER, timeout=12)
         begin = time.monotonic()
-        try:
-            self.assertRefused(stream, READINGS["no whole line in time"])
-        except (tc.StreamClosed, ConnectionResetError):
-            pass
+        self.assertRefused(stream, "TIMEOUT")
         self.assertGreater(time.monotonic() - begin, 2.0)
         self.assertLess(time.monotonic() - begin, 8.0)
 
@@ -189,10 +187,7 @@ class SlowBytesTest(BadInputTest):
                             timeout=12)
         stream.read_nonce()
         begin = time.monotonic()
-        try:
-            self.assertRefused(stream, READINGS["no whole line in time"])
-        except (tc.StreamClosed, ConnectionResetError):
-            pass
+        self.assertRefused(stream, "TIMEOUT")
         self.assertLess(time.monotonic() - begin, 8.0)
 
     def test_many_slow_ones_at_once(self):
@@ -201,10 +196,7 @@ class SlowBytesTest(BadInputTest):
         deadline = time.monotonic() + 12
         for stream in slow:
             stream.sock.settimeout(max(deadline - time.monotonic(), 0.1))
-            try:
-                self.assertRefused(stream, READINGS["no whole line in time"])
-            except (tc.StreamClosed, ConnectionResetError):
-                pass
+            self.assertRefused(stream, "TIMEOUT")
 
 
 class HealthCheckTest(BadInputTest):
@@ -358,12 +350,12 @@ class BadProofTest(BadInputTest):
                 stream, _, _ = self.challenge()
                 stream.sendall(wire)
                 with self.counted("joins", at_least=0):
-                    self.assertRefused(stream, {"BAD_REQUEST", "BAD_TOKEN"})
+                    self.assertRefused(stream, READINGS["malformed PROOF"])
 
     def test_join_in_place_of_the_proof(self):
         stream, token, _ = self.challenge()
         stream.sendall(tc.Stream.join_line(token))
-        self.assertRefused(stream, {"BAD_REQUEST", "BAD_TOKEN"})
+        self.assertRefused(stream, READINGS["malformed PROOF"])
 
     def test_a_proof_is_good_once(self):
         stream, token, nonce = self.challenge()
@@ -373,7 +365,7 @@ class BadProofTest(BadInputTest):
         again = self.visit(f"TANDEM/1 PROVE {tc.to_base64url(token.claims)} takeover=1\n".encode())
         again.read_nonce()
         again.sendall(f"TANDEM/1 PROOF {proof}\n".encode())
-        self.assertRefused(again, READINGS["wrong PROOF"])
+        self.assertRefused(again, "BAD_TOKEN")
 
     def test_unknown_claims_are_not_told_from_known_ones_by_join(self):
         """The MAC of claims cannot be had by asking: a proof by a guessed secret fails."""

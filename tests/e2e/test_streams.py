@@ -6,7 +6,7 @@ import time
 import unittest
 
 import tandem_client as tc
-from harness import (MIB, READINGS, V4, V6, Pattern, RelayTest, eventually, in_threads,
+from harness import (MIB, V4, V6, Pattern, RelayTest, eventually, in_threads,
                      receive_hash, scaled, send_pattern)
 
 
@@ -66,11 +66,11 @@ class JoiningTest(RelayTest):
 
     def test_flag_bit_2_forbids_join(self):
         a_token, _ = self.tokens(flags=tc.ALLOW_TCP | tc.NEEDS_PROVE)
-        self.assertRefused(self.stream().join(a_token), READINGS["JOIN where PROVE is due"])
+        self.assertRefused(self.stream().join(a_token), "NOT_ALLOWED")
 
     def test_token_without_the_tcp_flag(self):
         a_token, _ = self.tokens(flags=tc.ALLOW_UDP)
-        self.assertRefused(self.stream().join(a_token), READINGS["transport not in the flags"])
+        self.assertRefused(self.stream().join(a_token), "NOT_ALLOWED")
 
     def test_a_wrong_proof(self):
         token, _ = self.tokens()
@@ -85,7 +85,7 @@ class JoiningTest(RelayTest):
                 used = tc.Token(token.claims, bytes(16)) if spoil == "secret" else token
                 proof = tc.stream_proof(used, nonce, int(spoil == "lane"), spoil == "takeover")
                 stream.sendall(f"TANDEM/1 PROOF {proof.hex()}\n".encode())
-                self.assertRefused(stream, READINGS["wrong PROOF"])
+                self.assertRefused(stream, "BAD_TOKEN")
 
     def test_crlf_and_unknown_words(self):
         a_token, b_token = self.tokens()
@@ -127,6 +127,16 @@ class JoiningTest(RelayTest):
         a_token, b_token = self.tokens()
         a = self.stream().join(a_token).wait_waiting()
         self.assertRefused(self.stream().join(a_token), "SESSION_FULL")
+        b = self.stream().join(b_token).wait_paired()
+        a.wait_paired()
+        self.assertJoined(a, b)
+
+    def test_one_that_waited_and_sent_its_fin_has_left(self):
+        """It is replaced without takeover."""
+        a_token, b_token = self.tokens()
+        gone = self.stream().join(a_token).wait_waiting()
+        gone.finish()
+        a = self.stream().join(a_token).wait_waiting()
         b = self.stream().join(b_token).wait_paired()
         a.wait_paired()
         self.assertJoined(a, b)
@@ -179,8 +189,10 @@ class LanesTest(RelayTest):
         """Eight in all, four a slot: the fifth of A fails, B's four are untouched by it."""
         a_token, b_token = self.tokens(lanes_max=8)
         held = [self.stream().join(a_token, lane=lane).wait_waiting() for lane in range(4)]
-        self.assertRefused(self.stream().join(a_token, lane=4),
-                           READINGS["slot's connections used up"])
+        self.assertRefused(self.stream().join(a_token, lane=4), "NOT_ALLOWED")
+        with self.assertRaises(tc.DatagramRefused) as refused:
+            self.datagrams(a_token).bind()
+        self.assertEqual(refused.exception.code, "SESSION_FULL")
         others = [self.stream().join(b_token, lane=lane).wait_paired() for lane in range(4)]
         for a, b in zip(held, others):
             a.wait_paired()
@@ -191,20 +203,19 @@ class LanesTest(RelayTest):
         self.datagrams(a_token).bind()
         for lane in range(3):
             self.stream().join(a_token, lane=lane).wait_waiting()
-        self.assertRefused(self.stream().join(a_token, lane=3),
-                           READINGS["slot's connections used up"])
+        self.assertRefused(self.stream().join(a_token, lane=3), "SESSION_FULL")
 
     def test_lane_past_the_tokens_cap(self):
         a_token, _ = self.tokens(lanes_max=2)
         self.stream().join(a_token, lane=1).wait_waiting()
-        self.assertRefused(self.stream().join(a_token, lane=2), READINGS["lane past lanes_max"])
+        self.assertRefused(self.stream().join(a_token, lane=2), "NOT_ALLOWED")
 
     def test_the_smaller_cap_of_the_two_tokens_holds(self):
         session = tc.fresh_session_id()
         a_token, _ = self.tokens(session, lanes_max=4)
         _, b_token = self.tokens(session, lanes_max=2)
         self.stream_pair((a_token, b_token), lane=0)
-        self.assertRefused(self.stream().join(a_token, lane=2), READINGS["lane past lanes_max"])
+        self.assertRefused(self.stream().join(a_token, lane=2), "NOT_ALLOWED")
 
 
 class TakeoverTest(RelayTest):
