@@ -27,7 +27,6 @@ struct ShardSettings {
   Nanos keepalive_timeout = 90 * kNanosPerSecond;
   Nanos max_lifetime = 0;
   uint32_t token_max_age_s = 86'400;
-  bool tcp_nodelay = true;
 
   uint64_t session_bytes_per_second = 1'250'000;
   uint64_t global_bytes_per_second = 0;  // over all shards; control deals out shares of it

@@ -36,7 +36,7 @@ class Shard {
     flush();
     // What was said last (CLOSE, resets) leaves with one more turn, which waits for nothing.
     io_.turn(io_.now());
-    inbox().messages.try_push(ShardStopped{});
+    (void)inbox().messages.try_push(ShardStopped{});  // control joins the thread either way
     wake_(place_.shards);
   }
 

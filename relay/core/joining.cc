@@ -24,7 +24,8 @@ void Joining::on_accepted(const StreamEvent& event) {
   state_.counters.streams.set(state_.streams.size());
   if (!state_.settings->proxy_protocol) {
     if (admit_address(stream) == Arrival::refused) return;
-    return begin(stream, StreamStage::joining, event.local);
+    if (begin(stream, StreamStage::joining, event.local)) read_more(stream);
+    return;
   }
   const auto& trusted = state_.settings->trusted_proxies;
   if (std::none_of(trusted.begin(), trusted.end(), [&](const Network& network) {
@@ -34,7 +35,7 @@ void Joining::on_accepted(const StreamEvent& event) {
     state_.tell(LogEvent{LogKind::bad_request, event.remote.address, 0, "untrusted_proxy", 0});
     return lifecycle_.drop(stream, Lifecycle::Manner::reset);
   }
-  begin(stream, StreamStage::proxy, event.local);
+  if (begin(stream, StreamStage::proxy, event.local)) read_more(stream);
 }
 
 void Joining::on_accept_failed(int error) {
@@ -55,8 +56,7 @@ void Joining::on_handed_over(StreamId id, const Endpoint& remote, const LocalAdd
     state_.shared.half_open.add(remote.address);
     stream.counted = stream.counted_half_open = true;
   }
-  begin(stream, StreamStage::joining, local);
-  if (stream.stage != StreamStage::joining) return;  // no room
+  if (!begin(stream, StreamStage::joining, local)) return;
   Greeting& greeting = state_.greetings[stream.greeting];
   std::copy(read.begin(), read.end(), greeting.bytes.begin());
   greeting.end = static_cast<uint16_t>(read.size());
@@ -93,11 +93,12 @@ Joining::Arrival Joining::admit_address(Stream& stream) {
   return Arrival::welcome;
 }
 
-void Joining::begin(Stream& stream, StreamStage stage, const LocalAddress& local) {
+bool Joining::begin(Stream& stream, StreamStage stage, const LocalAddress& local) {
   const auto greeting = state_.greetings.acquire();
   if (!greeting) {
     state_.counters.joins[JoinOutcome::over_capacity].add();
-    return lifecycle_.drop(stream, Lifecycle::Manner::reset);
+    lifecycle_.drop(stream, Lifecycle::Manner::reset);
+    return false;
   }
   stream.greeting = greeting->index;
   stream.stage = stage;
@@ -105,7 +106,7 @@ void Joining::begin(Stream& stream, StreamStage stage, const LocalAddress& local
   state_.counters.streams_half_open.set(state_.greetings.size());
   state_.timers.schedule(state_.stream_timer(stream.id.index),
                          state_.now + state_.settings->handshake_timeout);
-  read_more(stream);
+  return true;
 }
 
 void Joining::read_more(Stream& stream) {

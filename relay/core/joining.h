@@ -28,7 +28,8 @@ class Joining {
   enum class Arrival : uint8_t { welcome, refused };
   // Address limits, for the client's own address: behind a proxy, once the header has told it.
   [[nodiscard]] Arrival admit_address(Stream& stream);
-  void begin(Stream& stream, StreamStage stage, const LocalAddress& local);
+  // Gives it a greeting and a deadline; false: none is left, and it is dropped.
+  [[nodiscard]] bool begin(Stream& stream, StreamStage stage, const LocalAddress& local);
   void read_more(Stream& stream);
   void understand(Stream& stream);
   [[nodiscard]] bool take_proxy_header(Stream& stream);

@@ -12,6 +12,7 @@ void RelayCore::begin_turn(Nanos now, UnixSeconds unix_now, uint64_t stream_byte
   state_.now = now;
   state_.unix_now = unix_now;
   state_.stream_bytes_free = stream_bytes_free;
+  state_.counters.stream_bytes_free.set(stream_bytes_free);
   state_.counters.turns.add();
   state_.blocklist.sweep(now, kSweepSteps);
   state_.revocations.sweep(unix_now, kSweepSteps);
@@ -65,16 +66,16 @@ void RelayCore::on_timers(uint32_t budget) {
 }
 
 RelayCore::Departure RelayCore::departure(StreamId id) {
-  const Stream& stream = *state_.streams.find(id);
+  const Stream& stream = state_.streams[id.index];
   const Greeting& greeting = state_.greetings[stream.greeting];
   return {stream.remote, greeting.local,
           std::span(greeting.bytes).subspan(greeting.begin, greeting.end - greeting.begin)};
 }
 
-void RelayCore::departed(StreamId id) { joining_.on_closed(*state_.streams.find(id)); }
+void RelayCore::departed(StreamId id) { joining_.on_closed(state_.streams[id.index]); }
 
 void RelayCore::departure_failed(StreamId id) {
-  lifecycle_.refuse(*state_.streams.find(id), ErrorCode::over_capacity);
+  lifecycle_.refuse(state_.streams[id.index], ErrorCode::over_capacity);
 }
 
 }  // namespace tandem

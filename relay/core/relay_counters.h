@@ -79,6 +79,7 @@ struct RelayCounters {
   Counter streams;
   Counter streams_half_open;
   Counter blocks;
+  Counter stream_bytes_free;
   Counter demand;  // payload bytes that came within caps other than the global one
 };
 
