@@ -83,6 +83,15 @@ TEST_CASE("a clock that stands or steps back fires nothing new") {
   CHECK(fired_by(wheel, kNanosPerSecond).empty());
   CHECK(fired_by(wheel, 2 * kNanosPerSecond).empty());
   CHECK(fired_by(wheel, 3 * kNanosPerSecond + kTick) == Ids{1});
+
+  // back over a boundary of digits, where a wheel that followed would misread its slots
+  const Nanos boundary = 4096 * kTick;
+  CHECK(fired_by(wheel, boundary).empty());
+  wheel.schedule(0, boundary + 4 * kTick);
+  CHECK(fired_by(wheel, boundary - kTick).empty());
+  CHECK(fired_by(wheel, boundary - kTick).empty());
+  CHECK(fired_by(wheel, boundary + 3 * kTick).empty());
+  CHECK(fired_by(wheel, boundary + 4 * kTick) == Ids{0});
 }
 
 TEST_CASE("the last schedule counts") {
