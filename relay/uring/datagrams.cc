@@ -39,8 +39,9 @@ static_assert(sizeof(sockaddr_in6) <= kNameBytes && kPayloadAt == 112);
 // few sets of the cache.
 constexpr size_t kBufferStride = ((kBufferBytes + 63) / 64 | 1) * 64;
 
+// At most half of the buffers: the others are held by sends, or adopted.
 uint32_t ring_entries(const UringOptions& options) {
-  return std::min(kRingEntriesMax, std::bit_floor(std::max(2u, options.datagram_buffers)));
+  return std::min(kRingEntriesMax, std::bit_floor(std::max(4u, options.datagram_buffers)) / 2);
 }
 
 std::vector<uint32_t> all_slots(uint32_t count) {
@@ -122,12 +123,27 @@ Datagrams::Datagrams(Ring& ring, const ShardSockets& sockets, const UringOptions
       free_replies_(all_slots(kReplySlots)) {
   batch_.reserve(batch_max_);
   consumed_by_submit_.reserve(options.ring_entries);
+  std::vector<int> files;
   for (size_t i = 0; i < sockets.size(); ++i) {
     Receiver& receiver = receivers_[i];
     receiver.socket = &sockets[i];
     receiver.v6 = !sockets[i].address.is_v4();
     receiver.layout.msg_namelen = kNameBytes;
     receiver.layout.msg_controllen = kControlBytes;
+    files.push_back(sockets[i].udp.get());  // -1 where there is none: an empty slot
+  }
+  registered_ = options.registered_files &&
+                ring_.apply(IORING_REGISTER_FILES, files.data(),
+                            static_cast<unsigned>(files.size())) == 0;
+}
+
+// A registered socket saves the reference that each operation takes on a descriptor.
+void Datagrams::set_socket(io_uring_sqe& sqe, uint32_t index) const {
+  if (registered_) {
+    sqe.fd = static_cast<int>(index);
+    sqe.flags |= IOSQE_FIXED_FILE;
+  } else {
+    sqe.fd = receivers_[index].socket->udp.get();
   }
 }
 
@@ -146,11 +162,11 @@ void Datagrams::begin_turn() {
 void Datagrams::arm(Receiver& receiver, uint32_t index) {
   io_uring_sqe& sqe = ring_.next_sqe();
   sqe.opcode = IORING_OP_RECVMSG;
-  sqe.fd = receiver.socket->udp.get();
+  set_socket(sqe, index);
   sqe.addr = reinterpret_cast<uint64_t>(&receiver.layout);
   sqe.len = 1;
   sqe.ioprio = IORING_RECV_MULTISHOT;
-  sqe.flags = IOSQE_BUFFER_SELECT;
+  sqe.flags |= IOSQE_BUFFER_SELECT;
   sqe.buf_group = provided_.group();
   sqe.user_data = Op::pack(OpKind::datagram_receive, index);
   receiver.armed = true;
@@ -229,7 +245,7 @@ io_uring_sqe& Datagrams::prepare(const Endpoint& to, const LocalAddress& from, c
   } else {
     to_sockaddr(to, message.name4);
   }
-  sqe.fd = receiver.socket->udp.get();
+  set_socket(sqe, from.socket);
   sqe.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
   if (segment == 0 && !receiver.socket->wildcard) {
     sqe.opcode = IORING_OP_SEND;

@@ -52,6 +52,7 @@ class Datagrams {
     bool starved = false;
   };
 
+  void set_socket(io_uring_sqe& sqe, uint32_t index) const;
   void arm(Receiver& receiver, uint32_t index);
   void on_received(uint32_t index, const io_uring_cqe& cqe);
   void parse(const Receiver& receiver, uint16_t index, BufferId buffer, uint32_t bytes);
@@ -69,6 +70,7 @@ class Datagrams {
   std::vector<Receiver> receivers_;
   std::vector<Datagram> batch_;
   size_t batch_max_;
+  bool registered_ = false;  // sockets are named by their index
   bool silent_success_;  // sends that succeeded leave no completion
   std::vector<BufferId> consumed_by_submit_;  // with silent_success_
 

@@ -16,14 +16,14 @@ enum class OpKind : uint8_t {
   datagram_send,     // index: buffer
   train_send,        // index: train slot
   reply_send,        // index: reply slot
-  stream_line,       // from here on, index and generation: stream
+  stream_line,       // from here to transfer_out, index and generation: stream
   stream_read,
   stream_discard,
   stream_send,
-  stream_send_zc,
   stream_watch,
-  transfer_in,  // from here on, index: transfer
-  transfer_out,
+  transfer_in,     // the source of a transfer is readable
+  transfer_out,    // its destination is writable
+  stream_send_zc,  // index: zero-copy send
 };
 
 // Bits 63-56 kind, 55-32 generation, 31-0 index. 24 bits of generation are enough: a slot is only

@@ -26,6 +26,7 @@ struct UringOptions {
 
   uint32_t datagram_buffers = 1024;  // 64 KiB of address space each; at most 65,535
   uint32_t datagrams_per_turn = 256;
+  bool registered_files = true;
 
   uint32_t streams_max = 20000;
   uint32_t stream_buffer_bytes = 32 * 1024;

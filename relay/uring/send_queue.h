@@ -47,6 +47,9 @@ class SendNodes {
     return true;
   }
 
+  // Whether a node is a buffer's, and so of its number; false for kNone.
+  [[nodiscard]] bool is_buffer(uint32_t node) const { return node < buffers_; }
+
   struct Gathered {
     uint32_t parts = 0;
     uint32_t bytes = 0;

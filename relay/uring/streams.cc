@@ -1,6 +1,5 @@
 #include "relay/uring/streams.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,7 +9,6 @@
 
 #include "common/assert.h"
 #include "relay/uring/address.h"
-#include "relay/uring/kernel_abi.h"
 
 namespace tandem::uring {
 namespace {
@@ -18,17 +16,17 @@ namespace {
 constexpr uint16_t kBufferGroup = 2;
 constexpr uint32_t kRingEntriesMax = 256;
 
-// What linger_close takes from a peer that goes on sending, before it gives up.
-constexpr uint32_t kDiscardMax = 64 * 1024;
+// From what size on a send is made without copying: where the operator asks for it, and where it is
+// only tried. On a NIC it pays from about 3 KB, on loopback never; see on_zero_copy_notice().
+constexpr uint32_t kZeroCopyAsked = 16 * 1024;
+constexpr uint32_t kZeroCopyTried = 64 * 1024;
+constexpr uint32_t kZeroCopySends = 1024;
 
 // The most chunks in one completion: what the kernel takes from a buffer ring at once.
 constexpr uint32_t kBundleMax = 256;
 
-// MSG_TRUNC on TCP throws the bytes away without writing them, but an address is asked for.
-uint8_t discarded[1];
-
 uint32_t ring_entries(const UringOptions& options) {
-  return std::min(kRingEntriesMax, std::bit_floor(std::max(2u, options.stream_buffers)));
+  return std::min(kRingEntriesMax, std::bit_floor(std::max(4u, options.stream_buffers)) / 2);
 }
 
 }  // namespace
@@ -47,12 +45,20 @@ Streams::Streams(Ring& ring, const ShardSockets& sockets, const UringOptions& op
             options.hugepages),
       provided_(ring, kBufferGroup, ring_entries(options), pool_, buffer_bytes_),
       nodes_(pool_.count(), options.streams_max),
+      zero_copy_(options.zero_copy != ZeroCopy::off && options.zero_copy != ZeroCopy::splice &&
+                 features.send_zc),
+      zero_copy_bytes_(options.zero_copy == ZeroCopy::send_zc ? kZeroCopyAsked : kZeroCopyTried),
+      zero_copy_sends_(zero_copy_ ? kZeroCopySends : 0),
+      transfers_(std::min<uint32_t>(options.pipes_max, kNoTransfer)),
       accepting_(sockets.size()),
       events_max_(options.events_per_turn) {
-  touched_.reserve(options.streams_max);
+  touched_.reserve(2 * size_t{options.streams_max});
   starved_.reserve(options.streams_max);
-  retry_.reserve(options.streams_max);
   events_.reserve(events_max_ + kBundleMax + 2);
+  for (size_t i = zero_copy_sends_.size(); i-- != 0;)
+    free_zero_copy_sends_.push_back(static_cast<uint32_t>(i));
+  for (size_t i = transfers_.size(); i-- != 0;)
+    free_transfers_.push_back(static_cast<uint16_t>(i));
 }
 
 Streams::~Streams() {
@@ -60,19 +66,19 @@ Streams::~Streams() {
     ::close(table_[i].fd);
 }
 
-// ---- a turn ----
-
 void Streams::begin_turn() {
   events_.clear();
   provided_.refill();
   retry_starved();
+  const size_t due = touched_.size();  // what settle() touches again is for the next turn
   size_t done = 0;
-  while (done < touched_.size() && has_room()) settle(touched_[done++]);
+  while (done < due && has_room()) settle(touched_[done++]);
   touched_.erase(touched_.begin(), touched_.begin() + static_cast<ptrdiff_t>(done));
 }
 
 void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
   if (op.kind == OpKind::accept) return on_accept(op.index, cqe);
+  if (op.kind == OpKind::stream_send_zc) return on_zero_copy(op.index, cqe);
   Connection& connection = table_[op.index];
   TANDEM_CHECK((table_.handle_of(op.index).generation & Op::kGenerationMask) == op.generation);
   const bool more = (cqe.flags & IORING_CQE_F_MORE) != 0;
@@ -83,6 +89,8 @@ void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
     case OpKind::stream_discard: on_discard(op.index, connection, cqe.res); break;
     case OpKind::stream_send: on_send(op.index, connection, cqe.res); break;
     case OpKind::stream_watch: on_watch(op.index, connection, cqe.res); break;
+    case OpKind::transfer_in: on_transfer_in(op.index, connection); break;
+    case OpKind::transfer_out: on_transfer_out(connection); break;
     case OpKind::ignored:
     case OpKind::wake:
     case OpKind::accept:
@@ -90,13 +98,15 @@ void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
     case OpKind::datagram_send:
     case OpKind::train_send:
     case OpKind::reply_send:
-    case OpKind::stream_send_zc:
-    case OpKind::transfer_in:
-    case OpKind::transfer_out: TANDEM_CHECK(!"a stream's operation");
+    case OpKind::stream_send_zc: TANDEM_CHECK(!"a stream's operation");
   }
-  // What waits for the last operation to end.
+  touch_if_over(op.index, connection);
+}
+
+// Breaking and closing wait for the last operation to end.
+void Streams::touch_if_over(uint32_t index, const Connection& connection) {
   if (connection.ops == 0 && (connection.broken || connection.ending == Ending::close))
-    touch(op.index);
+    touch(index);
 }
 
 void Streams::touch(uint32_t index) {
@@ -107,11 +117,13 @@ void Streams::touch(uint32_t index) {
 }
 
 void Streams::settle(uint32_t index) {
+  if (!table_.live(index)) return;  // handed over
   Connection& connection = table_[index];
   connection.touched = false;
   if (connection.broken || connection.ending == Ending::close) {
     if (connection.ops != 0) return cancel_all(connection);
     drop_queue(connection);
+    end_transfers(connection);
     if (connection.ending == Ending::close) return free_slot(index, connection);
     if (connection.told) return;
     connection.told = true;
@@ -124,13 +136,15 @@ void Streams::settle(uint32_t index) {
 void Streams::settle_open(uint32_t index, Connection& connection) {
   if (connection.sending == 0 && !connection.queue.empty()) start_send(index, connection);
   const bool drained = connection.sending == 0 && connection.queue.empty();
+  if (drained && connection.incoming != kNoTransfer) touch(transfers_[connection.incoming].from.index);
+  if (connection.reading == Reading::transfer) pump(index, connection);
   if (connection.ending != Ending::none && drained && !connection.fin_sent) {
     ::shutdown(connection.fd, SHUT_WR);  // ENOTCONN after a reset: the receive says so
     connection.fin_sent = true;
   }
   if (connection.ending == Ending::linger && connection.fin_sent) {
     if (connection.reading == Reading::none) start_discard(index, connection);
-    else if (connection.reading == Reading::credit) pause(index, connection);
+    else if (connection.reading != Reading::discard) pause(index, connection);
   }
   if (connection.watch_wanted <= connection.watch_armed) return;
   if (connection.watch_armed == Watching::none) {
@@ -169,8 +183,6 @@ void Streams::free_slot(uint32_t index, Connection& connection) {
   emit(StreamEvent::Kind::closed, index);
   table_.release(table_.handle_of(index));
 }
-
-// ---- actions ----
 
 void Streams::perform(const StreamAction& action) {
   using Kind = StreamAction::Kind;
@@ -238,6 +250,8 @@ void Streams::perform(const StreamAction& action) {
       connection->ending = Ending::close;
       return touch(index);
     case Kind::transfer:
+      if (usable) start_transfer(action, *connection);
+      return;
     case Kind::accept_again:
     case Kind::release:
     case Kind::hand_over: TANDEM_CHECK(!"an action for streams");
@@ -246,8 +260,7 @@ void Streams::perform(const StreamAction& action) {
 
 DetachedStream Streams::detach(StreamId id) {
   Connection* connection = table_.find(id);
-  TANDEM_CHECK(connection != nullptr && connection->ops == 0 && connection->queue.empty() &&
-               !connection->touched);
+  TANDEM_CHECK(connection != nullptr && connection->ops == 0 && connection->queue.empty());
   DetachedStream detached =
       describe(connection->fd, connection->listener)
           .value_or(DetachedStream{connection->fd, {}, {{}, connection->listener}});
@@ -265,8 +278,6 @@ std::optional<StreamId> Streams::adopt(const DetachedStream& detached) {
   table_[id->index].listener = detached.local.socket;
   return id;
 }
-
-// ---- listeners ----
 
 void Streams::arm_accept(uint32_t index) {
   if (!sockets_[index].tcp.open()) return;
@@ -316,201 +327,6 @@ void Streams::on_accept(uint32_t index, const io_uring_cqe& cqe) {
   }
   if (!accepting_[index]) arm_accept(index);
 }
-
-// ---- receiving ----
-
-void Streams::start_line(uint32_t index, Connection& connection, uint8_t* into, uint32_t bytes) {
-  TANDEM_CHECK(connection.reading == Reading::none);
-  connection.reading = Reading::line;
-  io_uring_sqe& sqe = operation(OpKind::stream_line, index, connection, IORING_OP_RECV);
-  sqe.addr = reinterpret_cast<uint64_t>(into);
-  sqe.len = bytes;
-}
-
-void Streams::on_line(uint32_t index, Connection& connection, int result) {
-  connection.reading = Reading::none;
-  if (connection.broken || connection.ending >= Ending::linger) return touch(index);
-  if (result < 0) return fail(index, connection, -result);
-  emit(StreamEvent::Kind::line, index).bytes = static_cast<uint32_t>(result);
-}
-
-void Streams::start_read(uint32_t index, Connection& connection) {
-  io_uring_sqe& sqe = operation(OpKind::stream_read, index, connection, IORING_OP_RECV);
-  sqe.flags = IOSQE_BUFFER_SELECT;
-  sqe.buf_group = provided_.group();
-  if (bundles_) {
-    sqe.ioprio = IORING_RECV_MULTISHOT | abi::kRecvsendBundle;
-    sqe.len = receive_max_;
-    sqe.file_index = connection.credit;  // optlen
-  } else {
-    sqe.len = std::min(connection.credit, buffer_bytes_);
-  }
-  connection.receiving = true;
-}
-
-void Streams::on_read(uint32_t index, Connection& connection, const io_uring_cqe& cqe) {
-  if ((cqe.flags & IORING_CQE_F_BUFFER) != 0) deliver(index, connection, cqe);
-  if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
-  connection.receiving = false;
-  if (connection.broken || connection.ending == Ending::close) return;
-  if (cqe.res == 0) return end_read(index, connection, StreamEvent::Kind::finished);
-  const bool taken_back = connection.pausing || cqe.res == -ECANCELED;
-  if (taken_back || connection.credit == 0)
-    return end_read(index, connection, StreamEvent::Kind::read_ended);
-  if (cqe.res > 0 || cqe.res == -EINTR || cqe.res == -EAGAIN) return start_read(index, connection);
-  if (cqe.res != -ENOBUFS) return fail(index, connection, -cqe.res);
-  counters_.starved_reads.add();
-  connection.starved = true;
-  if (connection.in_starved) return;
-  connection.in_starved = true;
-  starved_.push_back(index);
-}
-
-void Streams::deliver(uint32_t index, Connection& connection, const io_uring_cqe& cqe) {
-  const uint32_t bytes = static_cast<uint32_t>(std::max(cqe.res, 0));
-  TANDEM_CHECK(bytes <= connection.credit);
-  connection.credit -= bytes;
-  const bool wanted = !connection.broken && connection.ending < Ending::linger;
-  provided_.take(cqe.flags >> IORING_CQE_BUFFER_SHIFT, bytes, [&](BufferId buffer, uint32_t part) {
-    if (!wanted || part == 0) {
-      pool_.drop(buffer);
-      return;
-    }
-    StreamEvent& event = emit(StreamEvent::Kind::received, index);
-    event.chunk = {buffer, 0, part};
-    event.bytes = part;
-  });
-}
-
-void Streams::end_read(uint32_t index, Connection& connection, StreamEvent::Kind kind) {
-  connection.reading = Reading::none;
-  connection.pausing = false;
-  connection.starved = false;
-  connection.credit = 0;
-  if (connection.ending < Ending::linger) {
-    emit(kind, index);
-    return;
-  }
-  if (kind == StreamEvent::Kind::finished && connection.fin_sent) connection.ending = Ending::close;
-  touch(index);
-}
-
-void Streams::pause(uint32_t index, Connection& connection) {
-  if (connection.reading != Reading::credit || connection.pausing) return;
-  connection.pausing = true;
-  if (connection.receiving) cancel(Op::pack(OpKind::stream_read, table_.handle_of(index)));
-  else end_read(index, connection, StreamEvent::Kind::read_ended);
-}
-
-// Each of them finds some buffers, rather than all of them one and then none.
-void Streams::retry_starved() {
-  if (starved_.empty()) return;
-  const size_t count = std::min<size_t>(starved_.size(), provided_.offered() / 4);
-  for (size_t i = 0; i < count; ++i) {
-    const uint32_t index = starved_[i];
-    if (!table_.live(index)) continue;
-    Connection& connection = table_[index];
-    if (!connection.in_starved) continue;
-    connection.in_starved = false;
-    const bool wanted = connection.starved && !connection.broken;
-    connection.starved = false;
-    if (wanted && connection.ending != Ending::close) start_read(index, connection);
-  }
-  starved_.erase(starved_.begin(), starved_.begin() + static_cast<ptrdiff_t>(count));
-}
-
-void Streams::start_discard(uint32_t index, Connection& connection) {
-  connection.reading = Reading::discard;
-  connection.credit = kDiscardMax;
-  io_uring_sqe& sqe = operation(OpKind::stream_discard, index, connection, IORING_OP_RECV);
-  sqe.addr = reinterpret_cast<uint64_t>(discarded);
-  sqe.len = connection.credit;
-  sqe.msg_flags = MSG_TRUNC;
-}
-
-void Streams::on_discard(uint32_t index, Connection& connection, int result) {
-  if (connection.ending != Ending::linger) return;
-  const uint32_t bytes = static_cast<uint32_t>(std::max(result, 0));
-  if (result <= 0 || bytes >= connection.credit) {
-    connection.ending = Ending::close;
-    return touch(index);
-  }
-  connection.credit -= bytes;
-  io_uring_sqe& sqe = operation(OpKind::stream_discard, index, connection, IORING_OP_RECV);
-  sqe.addr = reinterpret_cast<uint64_t>(discarded);
-  sqe.len = connection.credit;
-  sqe.msg_flags = MSG_TRUNC;
-}
-
-// ---- sending ----
-
-void Streams::start_send(uint32_t index, Connection& connection) {
-  io_uring_sqe& sqe = operation(OpKind::stream_send, index, connection, IORING_OP_SEND);
-  Message& message = ring_.message_of(sqe);
-  const SendNodes::Gathered gathered =
-      nodes_.gather(connection.queue, std::span(message.parts).first(send_parts_));
-  connection.sending = gathered.bytes;
-  // MSG_WAITALL: a short send goes on by itself when there is room (5.19).
-  sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
-  if (gathered.parts == 1) {
-    sqe.addr = reinterpret_cast<uint64_t>(message.parts[0].iov_base);
-    sqe.len = gathered.bytes;
-    return;
-  }
-  message.header = {nullptr, 0, message.parts, gathered.parts, nullptr, 0, 0};
-  sqe.opcode = IORING_OP_SENDMSG;
-  sqe.addr = reinterpret_cast<uint64_t>(&message.header);
-  sqe.len = 1;
-}
-
-void Streams::on_send(uint32_t index, Connection& connection, int result) {
-  connection.sending = 0;
-  if (connection.broken || connection.ending == Ending::close) return;
-  if (result < 0) return fail(index, connection, -result);
-  const uint32_t bytes = static_cast<uint32_t>(result);
-  const uint32_t chunks = nodes_.consume(connection.queue, bytes,
-                                         [this](uint32_t buffer) { pool_.drop(buffer); });
-  if (connection.ending < Ending::linger) {
-    StreamEvent& event = emit(StreamEvent::Kind::sent, index);
-    event.bytes = bytes;
-    event.chunks = chunks;
-  }
-  if (!connection.queue.empty() || connection.ending != Ending::none) touch(index);
-}
-
-void Streams::drop_queue(Connection& connection) {
-  TANDEM_CHECK(connection.sending == 0);
-  nodes_.clear(connection.queue, [this](uint32_t buffer) { pool_.drop(buffer); });
-}
-
-// ---- watching ----
-
-void Streams::start_watch(uint32_t index, Connection& connection) {
-  connection.watch_armed = connection.watch_wanted;
-  io_uring_sqe& sqe = operation(OpKind::stream_watch, index, connection, IORING_OP_POLL_ADD);
-  // The kernel takes the words of the mask swapped on big-endian machines; we have none.
-  static_assert(std::endian::native == std::endian::little);
-  sqe.poll32_events = POLLERR | POLLHUP;
-  if (connection.watch_armed == Watching::fin) sqe.poll32_events |= POLLRDHUP;
-}
-
-void Streams::on_watch(uint32_t index, Connection& connection, int result) {
-  connection.watch_armed = Watching::none;
-  connection.watch_cancelled = false;
-  if (connection.broken || connection.ending == Ending::close) return;
-  if (result < 0) return touch(index);  // cancelled, to watch for more
-  const bool fin = (result & POLLRDHUP) != 0 && connection.watch_wanted == Watching::fin;
-  connection.watch_wanted = Watching::none;
-  int error = 0;
-  socklen_t bytes = sizeof error;
-  ::getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
-  // A hang-up without an error is no more than a FIN from each side.
-  if (error != 0) return fail(index, connection, error);
-  if (fin && connection.reading == Reading::none && connection.ending < Ending::linger)
-    emit(StreamEvent::Kind::half_closed, index);
-}
-
-// ---- operations ----
 
 io_uring_sqe& Streams::operation(OpKind kind, uint32_t index, Connection& connection,
                                  uint8_t opcode) {

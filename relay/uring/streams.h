@@ -7,6 +7,7 @@
 // turn, so that everything queued in between leaves in one send.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -23,6 +24,7 @@
 #include "relay/uring/provided_ring.h"
 #include "relay/uring/ring.h"
 #include "relay/uring/send_queue.h"
+#include "relay/uring/splice.h"
 
 namespace tandem::uring {
 
@@ -54,9 +56,11 @@ class Streams {
   [[nodiscard]] Pages pages() const { return pool_.pages(); }
 
  private:
-  enum class Reading : uint8_t { none, line, credit, discard };
+  enum class Reading : uint8_t { none, line, credit, transfer, discard };
   enum class Watching : uint8_t { none, reset, fin };
   enum class Ending : uint8_t { none, finish, linger, close };
+
+  static constexpr uint16_t kNoTransfer = UINT16_MAX;
 
   struct Connection {
     int fd = -1;
@@ -66,6 +70,8 @@ class Streams {
     uint16_t ops = 0;  // in flight
     uint16_t listener = 0;
     uint16_t error = 0;  // why it is broken
+    uint16_t outgoing = kNoTransfer;  // the transfer from here
+    uint16_t incoming = kNoTransfer;  // the transfer to here
     Reading reading = Reading::none;
     Watching watch_wanted = Watching::none;
     Watching watch_armed = Watching::none;
@@ -80,8 +86,29 @@ class Streams {
     bool watch_cancelled : 1 = false;
     bool touched : 1 = false;     // settle() is due
     bool in_starved : 1 = false;  // stands in starved_
+    bool polling_in : 1 = false;   // for a transfer from here
+    bool polling_out : 1 = false;  // for a transfer to here
+    bool copied : 1 = false;      // a zero-copy send was copied: no more of them on this route
   };
-  static_assert(sizeof(Connection) <= 64);
+  static_assert(sizeof(Connection) <= 48);
+
+  // A zero-copy send. It outlives its connection where the notification comes late: the memory is
+  // the kernel's until then, whatever becomes of the socket.
+  struct ZeroCopySend {
+    StreamId stream;
+    uint32_t bytes = 0;
+    uint32_t chunks = 0;  // that left whole
+    uint32_t held = 0;
+    std::array<BufferId, kMessageParts> buffers{};
+  };
+
+  // transfer(): from one connection through a pipe to another.
+  struct Transfer {
+    StreamId from;
+    StreamId to;
+    Pipe pipe;
+    bool fin = false;
+  };
 
   // Listeners.
   void arm_accept(uint32_t index);
@@ -90,6 +117,7 @@ class Streams {
 
   // What is due, and where an operation's end leads.
   void touch(uint32_t index);
+  void touch_if_over(uint32_t index, const Connection& connection);
   void settle(uint32_t index);
   void settle_open(uint32_t index, Connection& connection);
   void fail(uint32_t index, Connection& connection, int error);
@@ -112,6 +140,20 @@ class Streams {
   void start_send(uint32_t index, Connection& connection);
   void on_send(uint32_t index, Connection& connection, int result);
   void drop_queue(Connection& connection);
+  [[nodiscard]] bool take_zero_copy_send(io_uring_sqe& sqe, uint32_t index);
+  void on_zero_copy(uint32_t record, const io_uring_cqe& cqe);
+  void on_zero_copy_result(uint32_t record, const io_uring_cqe& cqe);
+  void on_zero_copy_notice(uint32_t record, bool copied);
+
+  // Transfers. Where no pipe is free the credit is read into buffers instead.
+  void start_transfer(const StreamAction& action, Connection& connection);
+  void pump(uint32_t index, Connection& connection);
+  [[nodiscard]] uint32_t move(Transfer& transfer, Connection& from, Connection& to);
+  void poll(OpKind kind, StreamId id, uint32_t events);
+  void end_transfer(Connection& from);
+  void end_transfers(Connection& connection);
+  void on_transfer_in(uint32_t index, Connection& connection);
+  void on_transfer_out(Connection& connection);
 
   // Watching.
   void start_watch(uint32_t index, Connection& connection);
@@ -132,10 +174,15 @@ class Streams {
   BufferPool pool_;
   ProvidedRing provided_;
   SendNodes nodes_;
+  bool zero_copy_;
+  uint32_t zero_copy_bytes_;
+  std::vector<ZeroCopySend> zero_copy_sends_;
+  std::vector<uint32_t> free_zero_copy_sends_;
+  std::vector<Transfer> transfers_;
+  std::vector<uint16_t> free_transfers_;
   std::vector<bool> accepting_;
   std::vector<uint32_t> touched_;
   std::vector<uint32_t> starved_;
-  std::vector<uint32_t> retry_;  // starved_ while it is worked through
   std::vector<StreamEvent> events_;
   size_t events_max_;
 };

@@ -57,11 +57,29 @@ UringIo::UringIo(const UringOptions& options, ShardSockets sockets, Ring ring, D
   streams_ = std::make_unique<Streams>(ring_, sockets_, options, features_, counters_);
 }
 
-UringIo::~UringIo() = default;
+// The kernel must write into none of our buffers when they go. Another thread cannot cancel here
+// (SINGLE_ISSUER), but when the owner ended, the kernel cancelled all that was its.
+UringIo::~UringIo() {
+  if (owner_ == std::this_thread::get_id()) cancel_everything();
+}
+
+void UringIo::cancel_everything() {
+  constexpr Nanos kPatience = 10 * kNanosPerMillisecond;
+  io_uring_sqe& sqe = ring_.next_sqe();
+  sqe.opcode = IORING_OP_ASYNC_CANCEL;
+  sqe.cancel_flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+  sqe.user_data = Op::pack(OpKind::ignored, 0);
+  bool quiet = false;
+  while (!quiet) {
+    ring_.enter(Ring::Wait::until_event, kPatience);
+    quiet = !ring_.completions_ready();
+    ring_.drain([](const io_uring_cqe&) { return true; });
+  }
+}
 
 void UringIo::start() {
   ring_.enable();
-  started_ = true;
+  owner_ = std::this_thread::get_id();
   arm_wake();
   StreamAction accept;
   accept.kind = StreamAction::Kind::accept_again;
@@ -84,7 +102,7 @@ void UringIo::wake() const {
 }
 
 void UringIo::turn(std::optional<Nanos> deadline) {
-  if (!started_) start();
+  if (!owner_) start();
   datagrams_->begin_turn();
   streams_->begin_turn();
   wait(deadline);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 
 #include "relay/io.h"
 #include "relay/uring/datagrams.h"
@@ -68,6 +69,7 @@ class UringIo {
   UringIo(const uring::UringOptions& options, uring::ShardSockets sockets, uring::Ring ring,
           uring::Descriptor wake);
   void start();
+  void cancel_everything();
   void arm_wake();
   void wait(std::optional<Nanos> deadline);
   bool spin(std::optional<Nanos> deadline);
@@ -82,7 +84,7 @@ class UringIo {
   uring::Ring ring_;
   uring::Descriptor wake_;
   uint64_t wake_count_ = 0;
-  bool started_ = false;
+  std::optional<std::thread::id> owner_;  // since its first turn
   Nanos busy_poll_;
   Nanos now_;
   UnixSeconds unix_now_;

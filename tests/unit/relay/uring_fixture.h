@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -28,9 +30,10 @@ struct Fixture {
   UringOptions options;
   std::unique_ptr<UringIo> io;
   uint16_t port = 0;
-  std::deque<StreamEvent> events;       // not yet looked at
-  std::deque<std::vector<uint8_t>> received;  // bytes of `received` events, in order
+  int tcp_send_buffer = 0;  // of each connection; 0: the kernel's choice
+  std::deque<StreamEvent> events;  // not yet looked at
   std::function<void(Datagram&)> on_datagram;
+  bool busy = false;  // something came in the last turn
 
   Fixture() {
     listen.addresses = {kLoopback};
@@ -40,13 +43,21 @@ struct Fixture {
   }
 
   void start() {
+    open();
+    turn();
+  }
+  void open() {
+    // A port that is free for UDP may be taken for TCP: another one then.
     auto sockets = open_listeners(listen, 1);
+    for (int i = 0; i < 10 && !sockets; ++i) sockets = open_listeners(listen, 1);
     REQUIRE_MESSAGE(sockets.has_value(), (sockets ? "" : sockets.error()));
     port = (*sockets)[0][0].port;
+    if (tcp_send_buffer != 0)
+      ::setsockopt((*sockets)[0][0].tcp.get(), SOL_SOCKET, SO_SNDBUF, &tcp_send_buffer,
+                   sizeof tcp_send_buffer);
     auto opened = UringIo::open(options, std::move((*sockets)[0]));
     REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error()));
     io = std::move(*opened);
-    turn();
   }
 
   void turn(Nanos wait = 0) {
@@ -56,6 +67,7 @@ struct Fixture {
       io->release(datagram.buffer);
     }
     for (const StreamEvent& event : io->stream_events()) events.push_back(event);
+    busy = !io->datagrams().empty() || !io->stream_events().empty();
   }
 
   // Turns until `done`, or fails.
@@ -64,11 +76,11 @@ struct Fixture {
     const Nanos deadline = monotonic_now() + kPatience;
     while (!done()) {
       REQUIRE(monotonic_now() < deadline);
-      turn(10 * kNanosPerMillisecond);
+      turn(busy ? 0 : kNanosPerMillisecond);  // what the last turn led to leaves with this one
     }
   }
 
-  // The next event of this kind; those before it must be `received` or `sent` and are kept.
+  // The next event of this kind; the others are kept.
   StreamEvent expect(StreamEvent::Kind kind) {
     StreamEvent found;
     until([&] {
@@ -125,6 +137,18 @@ struct Fixture {
     io->perform(action);
   }
 
+  // Gives back everything that came, so far, and counts it.
+  uint32_t release_received() {
+    uint32_t bytes = 0;
+    std::erase_if(events, [&](const StreamEvent& event) {
+      if (event.kind != StreamEvent::Kind::received) return false;
+      bytes += event.chunk.bytes;
+      release(event.chunk);
+      return true;
+    });
+    return bytes;
+  }
+
   // A client and the stream that it became.
   struct Connected {
     Descriptor client;
@@ -149,10 +173,26 @@ struct Fixture {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     const SocketName name(Endpoint{kLoopback, port});
-    REQUIRE(::connect(fd.get(), &name.any, name.length) == 0);
+    const int connected = ::connect(fd.get(), &name.any, name.length);
+    REQUIRE_MESSAGE(connected == 0, std::strerror(errno));
     return fd;
   }
 };
+
+// Both ways of submitting and both ways of reading.
+template <class Body>
+void in_each_mode(Body&& body) {
+  for (const Submission submission : {Submission::defer, Submission::sqpoll})
+    for (const ReadMode read_mode : {ReadMode::automatic, ReadMode::singles}) {
+      CAPTURE(static_cast<int>(submission));
+      CAPTURE(static_cast<int>(read_mode));
+      Fixture fixture;
+      fixture.options.submission = submission;
+      fixture.options.sqpoll_idle_ms = 5;
+      fixture.options.read_mode = read_mode;
+      body(fixture);
+    }
+}
 
 inline Endpoint local_endpoint(const Descriptor& socket) {
   SocketName name;

@@ -1,119 +1,122 @@
+// The back end as a whole: listening, waiting, waking, and what it says of itself.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include <netinet/udp.h>
-
+#include <algorithm>
 #include <thread>
 
 #include "tests/unit/relay/uring_fixture.h"
 
 using namespace tandem;
 using namespace tandem::uring;
-using Event = StreamEvent::Kind;
-using Act = StreamAction::Kind;
 
-namespace {
-
-constexpr uint32_t kMany = 1u << 20;
-
-// Both ways of submitting and both ways of reading: what each test case is run under.
-template <class Body>
-void in_each_mode(Body&& body) {
-  for (const Submission submission : {Submission::defer, Submission::sqpoll})
-    for (const ReadMode read_mode : {ReadMode::automatic, ReadMode::singles}) {
-      CAPTURE(static_cast<int>(submission));
-      CAPTURE(static_cast<int>(read_mode));
-      Fixture fixture;
-      fixture.options.submission = submission;
-      fixture.options.sqpoll_idle_ms = 5;
-      fixture.options.read_mode = read_mode;
-      body(fixture);
-    }
-}
-
-OutgoingDatagram back_to_sender(const Datagram& datagram) {
-  return {datagram.source,       datagram.local,
-          datagram.data,         datagram.length,
-          datagram.segment_size, static_cast<uint16_t>(datagram.segments()),
-          datagram.buffer};
-}
-
-}  // namespace
-
-TEST_CASE("datagrams come with their source and go back from where they lie") {
+TEST_CASE("a turn waits for its deadline and no longer") {
   in_each_mode([](Fixture& relay) {
     relay.start();
-    const Descriptor client = relay.client_socket(SOCK_DGRAM);
-    std::vector<Datagram> seen;
-    relay.on_datagram = [&](Datagram& datagram) {
-      seen.push_back(datagram);
-      relay.io->forward(back_to_sender(datagram));
-    };
-    for (uint32_t i = 0; i < 2000; ++i) {
-      const auto sent = pattern(1 + i % 1400, i);
-      send_all(client, sent);
-      std::vector<uint8_t> got;
-      relay.until([&] { return !(got = receive_some(client, 65536)).empty(); });
-      REQUIRE(got == sent);
-    }
-    REQUIRE(seen.size() == 2000);
-    CHECK(seen[0].source == local_endpoint(client));
-    CHECK(seen[0].local == LocalAddress{kLoopback, 0});
-    CHECK_FALSE(seen[0].truncated);
+    const Nanos before = monotonic_now();
+    relay.io->turn(before + 20 * kNanosPerMillisecond);
+    CHECK(relay.io->now() - before >= 19 * kNanosPerMillisecond);
+    CHECK(relay.io->stream_events().empty());
+    relay.io->turn(relay.io->now() - 1);  // long past
   });
 }
 
-TEST_CASE("an empty datagram and the largest one") {
+TEST_CASE("wake() from another thread ends a wait without end") {
+  in_each_mode([](Fixture& relay) {
+    relay.start();
+    for (int i = 0; i < 20; ++i) {
+      std::thread waker([&] { relay.io->wake(); });
+      relay.io->turn(std::nullopt);
+      waker.join();
+    }
+  });
+}
+
+TEST_CASE("busy polling finds what comes and gives up in time") {
+  Fixture relay;
+  relay.options.busy_poll_us = 200;
+  relay.start();
+  relay.io->turn(relay.io->now() + kNanosPerMillisecond);
+  const Descriptor client = relay.client_socket(SOCK_DGRAM);
+  uint32_t seen = 0;
+  relay.on_datagram = [&](Datagram&) { ++seen; };
+  send_all(client, pattern(10));
+  relay.until([&] { return seen == 1; });
+}
+
+TEST_CASE("a ring may be made on one thread and used on another") {
+  Fixture relay;
+  auto sockets = open_listeners(relay.listen, 1);
+  REQUIRE(sockets.has_value());
+  auto io = UringIo::open(relay.options, std::move((*sockets)[0]));
+  REQUIRE(io.has_value());
+  std::thread([&] { (*io)->turn((*io)->now() + kNanosPerMillisecond); }).join();
+}
+
+TEST_CASE("a port that is taken is one clear line") {
+  ListenOptions options;
+  options.addresses = {kLoopback};
+  Descriptor holder(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  SocketName name(Endpoint{kLoopback, 0});
+  REQUIRE(::bind(holder.get(), &name.any, name.length) == 0);
+  REQUIRE(::listen(holder.get(), 1) == 0);
+  options.port = local_endpoint(holder).port;
+  const auto sockets = open_listeners(options, 1);
+  REQUIRE_FALSE(sockets.has_value());
+  CHECK(sockets.error() == "TCP port " + std::to_string(options.port) +
+                               " is in use on 127.0.0.1: another process listens there");
+}
+
+TEST_CASE("the steering filter sends a shard key to its shard, from any address") {
+  constexpr uint32_t kShards = 3;
+  ListenOptions listen;
+  listen.addresses = {kLoopback};
+  auto sockets = open_listeners(listen, kShards);
+  REQUIRE(sockets.has_value());
+  const Endpoint at{kLoopback, (*sockets)[0][0].port};
+  const auto arrived = [&](uint32_t shard) {
+    uint8_t bytes[64];
+    return ::recv((*sockets)[shard][0].udp.get(), bytes, sizeof bytes, MSG_DONTWAIT) > 0;
+  };
+  for (uint32_t i = 0; i < 32; ++i) {
+    Descriptor client(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const SocketName name(at);
+    const uint8_t datagram[] = {static_cast<uint8_t>(0x05 + i % 8), static_cast<uint8_t>(i * 11), 0};
+    REQUIRE(::sendto(client.get(), datagram, sizeof datagram, 0, &name.any, name.length) == 3);
+    for (uint32_t shard = 0; shard < kShards; ++shard)
+      CHECK(arrived(shard) == (shard == datagram[1] % kShards));
+
+    const uint8_t stranger[] = {0x16, 0xfe};  // DTLS: anywhere, but once
+    REQUIRE(::sendto(client.get(), stranger, sizeof stranger, 0, &name.any, name.length) == 2);
+    uint32_t copies = 0;
+    for (uint32_t shard = 0; shard < kShards; ++shard) copies += arrived(shard) ? 1 : 0;
+    CHECK(copies == 1);
+  }
+}
+
+TEST_CASE("the largest payload follows from the way's MTU") {
   Fixture relay;
   relay.start();
-  const Descriptor client = relay.client_socket(SOCK_DGRAM);
-  std::vector<uint32_t> lengths;
-  relay.on_datagram = [&](Datagram& datagram) {
-    lengths.push_back(datagram.length);
-    relay.io->forward(back_to_sender(datagram));
-  };
-  CHECK(::send(client.get(), "", 0, 0) == 0);
-  const auto largest = pattern(65507);
-  send_all(client, largest);
-  relay.until([&] { return lengths.size() == 2; });
-  CHECK(lengths == std::vector<uint32_t>{0, 65507});
-  relay.turn();
-  std::vector<uint8_t> got(65507);
-  CHECK(::recv(client.get(), got.data(), got.size(), 0) == 0);
-  CHECK(::recv(client.get(), got.data(), got.size(), 0) == 65507);
-  CHECK(got == largest);
+  // Loopback's MTU is 65,536 unless somebody changed it.
+  const uint16_t payload = relay.io->max_payload({kLoopback, 5}, {kLoopback, 0});
+  CHECK(payload >= 1500 - 36);
+  CHECK(payload == relay.io->max_payload({kLoopback, 6}, {kLoopback, 0}));
+  // No route: what every path carries.
+  const IpAddress nowhere = *IpAddress::parse("100::1");
+  CHECK(relay.io->max_payload({nowhere, 5}, {*IpAddress::parse("2001:db8::1"), 0}) == 1280 - 56);
 }
 
-TEST_CASE("a stream's first line, its bytes and its end") {
-  in_each_mode([](Fixture& relay) {
-    relay.start();
-    auto [client, stream, remote] = relay.connect();
-    CHECK(remote == local_endpoint(client));
+TEST_CASE("random bytes differ from one call to the next") {
+  Fixture relay;
+  relay.start();
+  std::array<std::array<uint8_t, 16>, 1000> values;
+  for (auto& value : values) relay.io->random(value);
+  std::sort(values.begin(), values.end());
+  CHECK(std::adjacent_find(values.begin(), values.end()) == values.end());
+}
 
-    uint8_t line[16] = {};
-    relay.read_line(stream, line, sizeof line);
-    send_all(client, pattern(5));
-    CHECK(relay.expect(Event::line).bytes == 5);
-    CHECK(std::vector<uint8_t>(line, line + 5) == pattern(5));
-
-    relay.act(Act::read, stream, kMany);
-    const auto sent = pattern(300'000);
-    std::thread sender([&] { send_all(client, sent); ::shutdown(client.get(), SHUT_WR); });
-    std::vector<uint8_t> echoed;
-    bool finished = false;
-    relay.until([&] {
-      for (; !relay.events.empty(); relay.events.pop_front()) {
-        const StreamEvent& event = relay.events.front();
-        if (event.kind == Event::received) relay.send(stream, event.chunk);
-        if (event.kind == Event::finished) finished = true;
-      }
-      const auto some = receive_some(client, 65536);
-      echoed.insert(echoed.end(), some.begin(), some.end());
-      return finished && echoed.size() == sent.size();
-    });
-    sender.join();
-    CHECK(echoed == sent);
-    relay.act(Act::finish, stream);
-    relay.until([&] { return ::recv(client.get(), line, 1, MSG_DONTWAIT) == 0; });
-    relay.act(Act::close, stream);
-    CHECK(relay.expect(Event::closed).stream == stream);
-  });
+TEST_CASE("it says what is in use") {
+  Fixture relay;
+  relay.options.read_mode = ReadMode::singles;
+  relay.start();
+  CHECK(relay.io->describe().find("defer") == 0);
+  CHECK(relay.io->describe().find("singles") != std::string::npos);
 }

@@ -1,0 +1,118 @@
+// Streams' sending: what is queued leaves in order, one send at a time.
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "common/assert.h"
+#include "relay/uring/kernel_abi.h"
+#include "relay/uring/streams.h"
+
+namespace tandem::uring {
+
+void Streams::start_send(uint32_t index, Connection& connection) {
+  io_uring_sqe& sqe = operation(OpKind::stream_send, index, connection, IORING_OP_SEND);
+  Message& message = ring_.message_of(sqe);
+  const SendNodes::Gathered gathered =
+      nodes_.gather(connection.queue, std::span(message.parts).first(send_parts_));
+  connection.sending = gathered.bytes;
+  const bool zero_copy = gathered.bytes >= zero_copy_bytes_ && zero_copy_ && !connection.copied &&
+                         take_zero_copy_send(sqe, index);
+  // MSG_WAITALL: a short send goes on by itself when there is room (5.19).
+  sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
+  if (gathered.parts == 1) {
+    sqe.addr = reinterpret_cast<uint64_t>(message.parts[0].iov_base);
+    sqe.len = gathered.bytes;
+    if (zero_copy) sqe.opcode = IORING_OP_SEND_ZC;
+    return;
+  }
+  message.header = {nullptr, 0, message.parts, gathered.parts, nullptr, 0, 0};
+  sqe.opcode = zero_copy ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG;
+  sqe.addr = reinterpret_cast<uint64_t>(&message.header);
+  sqe.len = 1;
+}
+
+void Streams::on_send(uint32_t index, Connection& connection, int result) {
+  connection.sending = 0;
+  if (connection.broken || connection.ending == Ending::close) return;
+  if (result < 0) return fail(index, connection, -result);
+  const uint32_t bytes = static_cast<uint32_t>(result);
+  const uint32_t chunks = nodes_.consume(connection.queue, bytes,
+                                         [this](uint32_t buffer) { pool_.drop(buffer); });
+  if (connection.ending < Ending::linger) {
+    StreamEvent& event = emit(StreamEvent::Kind::sent, index);
+    event.bytes = bytes;
+    event.chunks = chunks;
+  }
+  if (!connection.queue.empty() || connection.ending != Ending::none ||
+      connection.incoming != kNoTransfer)
+    touch(index);
+}
+
+// The rest of the SQE is as for any other send.
+bool Streams::take_zero_copy_send(io_uring_sqe& sqe, uint32_t index) {
+  if (free_zero_copy_sends_.empty()) return false;
+  const uint32_t record = free_zero_copy_sends_.back();
+  free_zero_copy_sends_.pop_back();
+  zero_copy_sends_[record] = {};
+  zero_copy_sends_[record].stream = table_.handle_of(index);
+  sqe.ioprio = abi::kSendZcReportUsage;
+  sqe.user_data = Op::pack(OpKind::stream_send_zc, record);
+  counters_.zero_copy_sends.add();
+  return true;
+}
+
+// First the result, with F_MORE where a notification follows, then that.
+void Streams::on_zero_copy(uint32_t record, const io_uring_cqe& cqe) {
+  if ((cqe.flags & IORING_CQE_F_NOTIF) == 0) on_zero_copy_result(record, cqe);
+  if ((cqe.flags & IORING_CQE_F_MORE) != 0) return;
+  on_zero_copy_notice(record, (cqe.flags & IORING_CQE_F_NOTIF) != 0 &&
+                                  (static_cast<uint32_t>(cqe.res) & abi::kNotifUsageZcCopied) != 0);
+}
+
+// The buffers leave the queue, so that the next send may start, and wait here for the notification.
+void Streams::on_zero_copy_result(uint32_t record, const io_uring_cqe& cqe) {
+  ZeroCopySend& send = zero_copy_sends_[record];
+  const uint32_t index = send.stream.index;
+  Connection& connection = table_[index];
+  --connection.ops;
+  connection.sending = 0;
+  touch(index);
+  if (cqe.res < 0) {
+    // Out of pinned memory (RLIMIT_MEMLOCK) or no zero-copy on this route: the plain way.
+    const bool refused = cqe.res == -ENOMEM || cqe.res == -ENOBUFS || cqe.res == -EOPNOTSUPP;
+    if (refused) connection.copied = true;
+    else if (connection.ending != Ending::close) fail(index, connection, -cqe.res);
+    return;
+  }
+  send.bytes = static_cast<uint32_t>(cqe.res);
+  send.chunks = nodes_.consume(connection.queue, send.bytes,
+                               [&](uint32_t buffer) { send.buffers[send.held++] = buffer; });
+  // A buffer of which only a part has left is the kernel's as well as the queue's.
+  if (nodes_.is_buffer(connection.queue.head) && send.held < send.buffers.size()) {
+    pool_.hold(connection.queue.head);
+    send.buffers[send.held++] = connection.queue.head;
+  }
+}
+
+void Streams::on_zero_copy_notice(uint32_t record, bool copied) {
+  ZeroCopySend& send = zero_copy_sends_[record];
+  for (uint32_t i = 0; i < send.held; ++i) pool_.drop(send.buffers[i]);
+  free_zero_copy_sends_.push_back(record);
+  Connection* connection = table_.find(send.stream);
+  if (connection == nullptr) return;
+  if (copied) {
+    counters_.zero_copy_copied.add();
+    connection->copied = true;
+  }
+  if (send.bytes == 0 || connection->broken || connection->ending >= Ending::linger) return;
+  StreamEvent& event = emit(StreamEvent::Kind::sent, send.stream.index);
+  event.bytes = send.bytes;
+  event.chunks = send.chunks;
+}
+
+void Streams::drop_queue(Connection& connection) {
+  TANDEM_CHECK(connection.sending == 0);
+  nodes_.clear(connection.queue, [this](uint32_t buffer) { pool_.drop(buffer); });
+}
+
+}  // namespace tandem::uring
