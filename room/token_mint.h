@@ -15,7 +15,7 @@ namespace tandem {
 enum class MintSlots : std::uint8_t { a, b, both };
 
 struct MintRequest {
-  std::optional<std::uint64_t> session_id;  // empty: a new one
+  std::optional<std::uint64_t> session_id = std::nullopt;  // empty: a new one
   MintSlots slots = MintSlots::both;
   bool tcp = true;
   bool udp = true;

@@ -191,7 +191,7 @@ class Parser {
 
   CommandLine& line_;
   Words words_;
-  CLI::App app_{"Looks after a Tandem relay through its admin socket."};
+  CLI::App app_{"Looks after a Tandem relay through its admin socket.", "tandemctl"};
 };
 
 // ---- doing it ----
@@ -202,7 +202,7 @@ Result<std::string, std::string> mint_offline(const std::string& key_file,
   if (!text) return unexpected(to_string(text.error()));
   const auto keyring = parse_keyring(text->text);
   if (!keyring) return unexpected(fmt::format("{}: {}", key_file, keyring.error()));
-  // What the relay's sessions.token_max_age_s is only the relay knows.
+  // How long a token may live (sessions.token_max_age_s) only the relay knows.
   const auto minted = mint_tokens(
       *keyring, request, request.session_id.value_or(random_session_id()), unix_now(), UINT32_MAX);
   if (!minted) return unexpected(minted.error());

@@ -1,6 +1,6 @@
-// The admin socket's codec: whatever a line holds there is a request or one error that is said in one
-// line, a request that was read is written and read to the same, and no answer is taken for a success
-// that does not say so.
+// The admin socket's codec: whatever a line holds there is a request or one error that is said in
+// one line, a request that was read is written and read to the same, and no answer is taken for a
+// success that does not say so.
 #include <string_view>
 
 #include "common/assert.h"
@@ -24,8 +24,9 @@ void check_request(std::string_view line) {
 }
 
 void check_answer(std::string_view answer) {
-  if (!refusal_in(answer)) TANDEM_CHECK(answer.find("\"ok\"") != std::string_view::npos ||
-                                        answer.find('\\') != std::string_view::npos);
+  if (!refusal_in(answer))
+    TANDEM_CHECK(answer.find("\"ok\"") != std::string_view::npos ||
+                 answer.find('\\') != std::string_view::npos);
   // A reason that came from outside stays within its line.
   const AdminError error{AdminErrorCode::failed, std::string(answer)};
   TANDEM_CHECK(encode_error(error).find('\n') == std::string::npos);
