@@ -39,7 +39,7 @@ void report_quiet(const SessionsOptions& options, const CpuAccount& account, Rep
 }
 
 template <typename Sessions>
-void measure(const SessionsOptions& options, const CpuAccount& account, Report& report) {
+Integrity measure(const SessionsOptions& options, const CpuAccount& account, Report& report) {
   const auto resident_before = account.resident_bytes();
   const auto before = account.sample();
   Sessions sessions(options);
@@ -47,6 +47,11 @@ void measure(const SessionsOptions& options, const CpuAccount& account, Report& 
   report_pairing(options, use_between(before, account.sample()), report);
   report_memory(options, resident_before, account.resident_bytes(), report);
   if (options.quiet_s > 0) report_quiet(options, account, report);
+  const bool held = options.after == AfterPairing::keep && options.route.kind == RouteKind::relay;
+  if (!held) return Integrity::intact;  // what is joined no more, or by no relay, is not asked
+  const double alive = sessions.share_alive();
+  report.add("alive_share", alive);
+  return alive == 1.0 ? Integrity::intact : Integrity::damaged;
 }
 
 }  // namespace
@@ -56,16 +61,11 @@ Integrity run_sessions(const SessionsOptions& options, const CpuAccount& account
   report.add("route", std::string(name_of(options.route.kind)));
   report.add("kind", options.kind == SessionKind::tcp ? "tcp" : "udp");
   report.add("pairs", options.count);
-  switch (options.kind) {
-    case SessionKind::tcp:
-      measure<TcpSessions>(options, account, report);
-      break;
-    case SessionKind::udp:
-      measure<UdpSessions>(options, account, report);
-      break;
-  }
-  report.add("intact", std::uint64_t{1});  // a pair that failed has thrown
-  return Integrity::intact;
+  const auto integrity = options.kind == SessionKind::tcp
+                             ? measure<TcpSessions>(options, account, report)
+                             : measure<UdpSessions>(options, account, report);
+  report.add("intact", std::uint64_t{integrity == Integrity::intact});
+  return integrity;
 }
 
 }  // namespace tandem::bench

@@ -29,6 +29,12 @@ struct SessionsOptions {
 
 Integrity run_sessions(const SessionsOptions& options, const CpuAccount& account, Report& report);
 
+// One of the pairs that are asked in the end whether they still forward.
+struct SampledPair {
+  std::size_t session;
+  DataHeaderBytes header;
+};
+
 // `count` UDP pairs, bound and then silent. Each end has an address and port of its own, but the
 // ends share a few sockets: a socket that is bound to a port alone can send from any 127.x.y.z
 // (IP_PKTINFO, ip(7)), so 400,000 ends need 64 descriptors.
@@ -37,12 +43,16 @@ class UdpSessions {
   explicit UdpSessions(const SessionsOptions& options);
   // Returns when all are paired; throws where the relay refuses or stays silent.
   void establish();
+  // Sends a datagram through each of up to a thousand pairs, spread over all; the share that
+  // arrived.
+  [[nodiscard]] double share_alive() const;
 
  private:
   const SessionsOptions& options_;
   TokenMint mint_;
   std::uint64_t session_base_;
   std::vector<Socket> ports_;
+  std::vector<SampledPair> samples_;
 };
 
 // TCP pairs, joined by worker processes that then hold or close them.
@@ -53,11 +63,15 @@ class TcpSessions {
   TcpSessions(const TcpSessions&) = delete;
   TcpSessions& operator=(const TcpSessions&) = delete;
   void establish();
+  // Sends a byte through every pair of a relay's; the share that arrived.
+  [[nodiscard]] double share_alive() const;
 
  private:
   struct Worker {
     pid_t pid;
-    Socket line;  // one byte from the worker when it is done; closing it ends the worker
+    // From the worker: one byte when its pairs are joined, and after our end of file how many of
+    // them still carry a byte.
+    Socket line;
   };
   const SessionsOptions& options_;
   std::vector<Worker> workers_;

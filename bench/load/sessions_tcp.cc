@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -31,6 +32,8 @@ class Joiner {
  public:
   Joiner(const SessionsOptions& options, std::size_t first, std::size_t count);
   void run();
+  // Of the pairs that a relay joined and that are still held: how many carry a byte.
+  [[nodiscard]] std::uint64_t count_alive() const;
 
  private:
   struct Pair;
@@ -184,6 +187,15 @@ void Joiner::finish(Pair& pair) {
   }
 }
 
+std::uint64_t Joiner::count_alive() const {
+  const auto carries = [](const std::unique_ptr<Pair>& pair) {
+    char byte = 1;
+    if (::send(pair->ends[0].socket.fd(), &byte, 1, MSG_NOSIGNAL) != 1) return false;
+    return ::recv(pair->ends[1].socket.fd(), &byte, 1, 0) == 1;  // SO_RCVTIMEO bounds it
+  };
+  return static_cast<std::uint64_t>(std::ranges::count_if(pairs_, carries));
+}
+
 // A worker's whole life, in the child.
 [[noreturn]] void work(const SessionsOptions& options, std::size_t first, std::size_t count,
                        const Socket& line) {
@@ -192,9 +204,14 @@ void Joiner::finish(Pair& pair) {
     Joiner joiner(options, first, count);
     joiner.run();
     char byte = 1;
-    if (::write(line.fd(), &byte, 1) == 1) status = 0;
+    // MSG_NOSIGNAL: the parent may have ended meanwhile.
+    if (::send(line.fd(), &byte, 1, MSG_NOSIGNAL) == 1) status = 0;
     // End of file: the parent has measured, or is gone.
     while (::read(line.fd(), &byte, 1) > 0) {
+    }
+    if (options.after == AfterPairing::keep && options.route.kind == RouteKind::relay) {
+      const std::uint64_t alive = joiner.count_alive();
+      if (::send(line.fd(), &alive, sizeof alive, MSG_NOSIGNAL) != sizeof alive) status = 1;
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "tandem-bench worker: %s\n", error.what());
@@ -226,6 +243,18 @@ void TcpSessions::establish() {
     char byte = 0;
     if (::read(worker.line.fd(), &byte, 1) != 1) throw std::runtime_error("a worker failed");
   }
+}
+
+double TcpSessions::share_alive() const {
+  for (const auto& worker : workers_) {
+    require(::shutdown(worker.line.fd(), SHUT_WR), "asking a worker");
+  }
+  std::uint64_t total = 0;
+  for (const auto& worker : workers_) {
+    std::uint64_t alive = 0;
+    if (::recv(worker.line.fd(), &alive, sizeof alive, MSG_WAITALL) == sizeof alive) total += alive;
+  }
+  return ratio(static_cast<double>(total), static_cast<double>(options_.count));
 }
 
 TcpSessions::~TcpSessions() {

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -24,6 +25,8 @@ constexpr std::uint32_t kHostsMax = 0x00fe0000;   // stays within 127/8
 constexpr int kReceiveBuffer = 4 << 20;
 constexpr auto kRetryAfter = 250ms;
 constexpr int kRetriesMax = 40;
+constexpr std::size_t kSamplesMax = 1000;
+constexpr int kArrivalTimeoutMs = 1000;
 
 // End number e is port e mod kPorts of host e div kPorts.
 struct End {
@@ -94,8 +97,12 @@ struct Joining {
 class Binder {
  public:
   Binder(const SessionsOptions& options, const TokenMint& mint, std::uint64_t session_base,
-         const std::vector<Socket>& ports)
-      : options_(options), mint_(mint), session_base_(session_base), ports_(ports) {}
+         const std::vector<Socket>& ports, std::vector<SampledPair>& samples)
+      : options_(options),
+        mint_(mint),
+        session_base_(session_base),
+        ports_(ports),
+        samples_(samples) {}
 
   void run();
 
@@ -110,6 +117,7 @@ class Binder {
   const TokenMint& mint_;
   std::uint64_t session_base_;
   const std::vector<Socket>& ports_;
+  std::vector<SampledPair>& samples_;
   std::unordered_map<std::size_t, Joining> joining_;
 };
 
@@ -163,7 +171,10 @@ void Binder::on_answer(std::size_t end, std::span<const std::uint8_t> datagram) 
   if (state == Binding::State::refused) throw std::runtime_error("the relay refused a BIND");
   if (state == Binding::State::challenged && state != before) request(end / 2, end % 2);
   const auto paired = [](const Binding& b) { return b.state() == Binding::State::paired; };
-  if (paired(joining.ends[0]) && paired(joining.ends[1])) joining_.erase(found);
+  if (!paired(joining.ends[0]) || !paired(joining.ends[1])) return;
+  const auto sample_every = std::max(options_.count / kSamplesMax, std::size_t{1});
+  if (found->first % sample_every == 0) samples_.push_back({found->first, binding.data_header()});
+  joining_.erase(found);
 }
 
 void Binder::retry_late(Clock::time_point now) {
@@ -189,7 +200,27 @@ UdpSessions::UdpSessions(const SessionsOptions& options)
 }
 
 void UdpSessions::establish() {
-  Binder(options_, mint_, session_base_, ports_).run();
+  Binder(options_, mint_, session_base_, ports_, samples_).run();
+}
+
+double UdpSessions::share_alive() const {
+  const auto arrives = [this](const SampledPair& sample) {
+    const End from = end_of(2 * sample.session);
+    const End to = end_of(2 * sample.session + 1);
+    send_from(ports_[from.port_index].fd(), from.host, options_.route.target, sample.header);
+    pollfd waiting{.fd = ports_[to.port_index].fd(), .events = POLLIN, .revents = 0};
+    std::array<std::uint8_t, 2048> datagram;
+    while (require(::poll(&waiting, 1, kArrivalTimeoutMs), "poll") > 0) {
+      const auto arrival = receive_at(waiting.fd, datagram);
+      if (arrival && arrival->host == to.host &&
+          std::ranges::equal(std::span(datagram).first(arrival->size), sample.header)) {
+        return true;
+      }
+    }
+    return false;
+  };
+  const auto alive = std::ranges::count_if(samples_, arrives);
+  return ratio(static_cast<double>(alive), static_cast<double>(samples_.size()));
 }
 
 }  // namespace tandem::bench
