@@ -16,7 +16,8 @@ namespace tandem {
 namespace {
 
 constexpr std::string_view kVariablePrefix = "TANDEM_";
-// TANDEM_ variables that are not keys: the file to read, for those who start the daemon without flags.
+// TANDEM_ variables that are not keys: the file to read, for those who start the daemon without
+// flags.
 constexpr std::string_view kOtherVariables[] = {"TANDEM_CONFIG"};
 
 struct Origin {
@@ -65,7 +66,8 @@ class Draft {
 
  private:
   bool is_set(std::string_view name) const {
-    return std::any_of(set_.begin(), set_.end(), [&](const auto& entry) { return entry.first == name; });
+    return std::any_of(set_.begin(), set_.end(),
+                       [&](const auto& entry) { return entry.first == name; });
   }
 
   Origin origin_of(const Contradiction& contradiction) const {
@@ -172,20 +174,21 @@ Step read_file(Draft& draft, const ConfigText& file) {
 
 // --- the environment
 
-// Kubernetes tells every container of each service in its namespace: a service named tandem or tandem-room sets
-// TANDEM_PORT=tcp://10.0.0.1:80 and TANDEM_ROOM_SERVICE_HOST, which are nobody's mistake.
+// Kubernetes tells every container of each service in its namespace: a service named tandem or
+// tandem-room sets TANDEM_PORT=tcp://10.0.0.1:80 and TANDEM_ROOM_SERVICE_HOST, which are nobody's
+// mistake.
 bool is_service_link(std::string_view name, std::string_view value) {
   if (name.ends_with("_SERVICE_HOST") || name.find("_SERVICE_PORT") != name.npos) return true;
-  if (value.starts_with("tcp://") || value.starts_with("udp://")) return name.find("_PORT") != name.npos;
+  if (value.starts_with("tcp://") || value.starts_with("udp://"))
+    return name.find("_PORT") != name.npos;
   return name.find("_PORT_") != name.npos &&
          (name.ends_with("_PROTO") || name.ends_with("_PORT") || name.ends_with("_ADDR"));
 }
 
 const ConfigKey* key_of_variable(std::string_view name) {
   const auto keys = config_keys();
-  const auto at = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) {
-    return environment_name(key) == name;
-  });
+  const auto at = std::find_if(keys.begin(), keys.end(),
+                               [&](const ConfigKey& key) { return environment_name(key) == name; });
   return at == keys.end() ? nullptr : &*at;
 }
 
@@ -209,10 +212,12 @@ Step set_from_variable(Draft& draft, const ConfigKey& key, const std::string& na
 
 Step read_environment(Draft& draft, const std::map<std::string, std::string>& environment) {
   // The unprefixed names first, so that TANDEM_LOG_LEVEL wins over LOG_LEVEL.
-  for (const auto& [name, key] : {std::pair("LOG_LEVEL", "log.level"), {"LOG_FORMAT", "log.format"}}) {
+  for (const auto& [name, key] :
+       {std::pair("LOG_LEVEL", "log.level"), {"LOG_FORMAT", "log.format"}}) {
     const auto at = environment.find(name);
     if (at == environment.end()) continue;
-    if (auto step = set_from_variable(draft, *find_config_key(key), name, at->second); !step) return step;
+    if (auto step = set_from_variable(draft, *find_config_key(key), name, at->second); !step)
+      return step;
   }
   for (const auto& [name, value] : environment) {
     if (!name.starts_with(kVariablePrefix) || is_service_link(name, value)) continue;
@@ -262,7 +267,9 @@ bool built_with_dpdk() {
 
 Result<ConfigText, ConfigError> read_config_file(const std::string& path) {
   constexpr std::size_t kFileMax = 1 << 20;
-  const auto failed = [&](std::string_view reason) { return refuse({.file = path}, std::string(reason)); };
+  const auto failed = [&](std::string_view reason) {
+    return refuse({.file = path}, std::string(reason));
+  };
   struct CloseFile {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
@@ -291,7 +298,8 @@ Result<Config, ConfigError> load_config(const ConfigSources& sources) {
   if (sources.file) {
     if (auto step = read_file(draft, *sources.file); !step) return unexpected(step.error());
   }
-  if (auto step = read_environment(draft, sources.environment); !step) return unexpected(step.error());
+  if (auto step = read_environment(draft, sources.environment); !step)
+    return unexpected(step.error());
   for (const std::string& text : sources.overrides) {
     if (auto step = read_override(draft, text); !step) return unexpected(step.error());
   }

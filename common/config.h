@@ -1,10 +1,12 @@
-// The configuration: every key an operator can set, where its value may come from and what changes on a reload.
+// The configuration: every key an operator can set, where its value may come from and what changes
+// on a reload.
 //
-// Owns the structs below, their defaults, their bounds and the order of precedence. It must not know what a
-// relay or a room does with a value, and nothing outside config.cc may see the TOML parser.
+// Owns the structs below, their defaults, their bounds and the order of precedence. It must not
+// know what a relay or a room does with a value, and nothing outside config.cc may see the TOML
+// parser.
 //
-// A key is named once, in config_keys.cc; parsing, --set, the environment, the shipped file, the reference in
-// docs/CONFIGURATION.md and the reload's comparison all derive from that table.
+// A key is named once, in config_keys.cc; parsing, --set, the environment, the shipped file, the
+// reference in docs/CONFIGURATION.md and the reload's comparison all derive from that table.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +23,8 @@ namespace tandem {
 
 inline constexpr std::string_view kDefaultConfigPath = "/etc/tandem/tandem.toml";
 
-// A value that may carry a password. It has no formatter and no stream operator on purpose: whoever needs the
-// text asks for it by name, and nothing logs it by accident.
+// A value that may carry a password. It has no formatter and no stream operator on purpose: whoever
+// needs the text asks for it by name, and nothing logs it by accident.
 struct SecretText {
   std::string value;
   bool operator==(const SecretText&) const = default;
@@ -36,8 +38,8 @@ enum class StorageDriver : std::uint8_t { sqlite, postgres, none };
 enum class LogLevel : std::uint8_t { debug, info, warn, error, fatal };
 enum class LogFormat : std::uint8_t { json, text };
 
-// At most `max` events in `window_s` seconds; whoever exceeds it is refused for `block_s` seconds (0 = only
-// until the window has room again). max = 0 is no limit.
+// At most `max` events in `window_s` seconds; whoever exceeds it is refused for `block_s` seconds
+// (0 = only until the window has room again). max = 0 is no limit.
 struct RateLimit {
   std::uint32_t window_s = 60;
   std::uint32_t max = 100;
@@ -45,8 +47,9 @@ struct RateLimit {
   bool operator==(const RateLimit&) const = default;
 };
 
-// Units are in the names; a name without one is a count. "0 = no limit" holds in bandwidth, in security and for
-// the limits of [room] that say so. docs/CONFIGURATION.md gives bounds and what each key counts.
+// Units are in the names; a name without one is a count. "0 = no limit" holds in bandwidth, in
+// security and for the limits of [room] that say so. docs/CONFIGURATION.md gives bounds and what
+// each key counts.
 struct Config {
   struct Node {
     std::string id;  // empty: the host's name
@@ -58,8 +61,8 @@ struct Config {
 
   struct Engine {
     EngineBackend backend = EngineBackend::uring;
-    std::uint32_t shards = 0;  // 0: planned from the online cores (cpu.h)
-    std::string cpus;          // "0-3,8"; empty: the affinity mask
+    std::uint32_t shards = 0;       // 0: planned from the online cores (cpu.h)
+    std::string cpus;               // "0-3,8"; empty: the affinity mask
     std::int32_t control_cpu = -1;  // -1: planned
     Submission submission = Submission::automatic;
     std::uint32_t sqpoll_idle_ms = 1000;
@@ -185,7 +188,7 @@ struct Config {
   struct Log {
     LogLevel level = LogLevel::info;
     LogFormat format = LogFormat::json;
-    std::string file;  // empty: standard error
+    std::string file;                            // empty: standard error
     std::uint64_t max_size = 100 * 1024 * 1024;  // 0: rotation is left to logrotate and SIGHUP
     std::uint32_t max_files = 5;
     bool operator==(const Log&) const = default;
@@ -197,14 +200,16 @@ struct Config {
     bool operator==(const Admin&) const = default;
   } admin;
 
-  // Where keys, tokens and the database are made unless a key says otherwise. Not a key itself: it is
-  // $STATE_DIRECTORY, else /var/lib/tandem for root, else $XDG_STATE_HOME/tandem or ~/.local/state/tandem.
+  // Where keys, tokens and the database are made unless a key says otherwise. Not a key itself: it
+  // is $STATE_DIRECTORY, else /var/lib/tandem for root, else $XDG_STATE_HOME/tandem or
+  // ~/.local/state/tandem.
   std::string state_dir;
 
   bool operator==(const Config&) const = default;
 };
 
-// `file` is the file's name, "--set" or "environment"; line and column count from 1, 0 = does not apply.
+// `file` is the file's name, "--set" or "environment"; line and column count from 1, 0 = does not
+// apply.
 struct ConfigError {
   std::string file;
   std::uint32_t line = 0;
@@ -226,14 +231,15 @@ struct ConfigText {
 // Whether this build has the DPDK back end; engine.backend = "dpdk" is refused where it has not.
 [[nodiscard]] bool built_with_dpdk();
 
-// Everything that a configuration is made of, as data, so that a test can say all of it. Precedence:
-// overrides, then environment, then file, then the defaults.
+// Everything that a configuration is made of, as data, so that a test can say all of it.
+// Precedence: overrides, then environment, then file, then the defaults.
 struct ConfigSources {
   // Initialized, so that a designated initializer may leave any of them out without a warning.
   std::optional<ConfigText> file = {};
-  std::vector<std::string> overrides = {};              // --set: "section.key=value"
-  std::map<std::string, std::string> environment = {};  // all of it: others' variables are passed over
-  bool root = false;                                    // decides where state and admin socket are by default
+  std::vector<std::string> overrides = {};  // --set: "section.key=value"
+  std::map<std::string, std::string> environment =
+      {};             // all of it: others' variables are passed over
+  bool root = false;  // decides where state and admin socket are by default
   bool dpdk = built_with_dpdk();
 };
 

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::size_t kColumns = 100;
 
-constexpr std::string_view kFileHead = R"(# Tandem's configuration. Every key stands here with its default; remove the # before a key to change it.
+constexpr std::string_view kFileHead =
+    R"(# Tandem's configuration. Every key stands here with its default; remove the # before a key to change it.
 # Precedence: tandemd --set section.key=value, then TANDEM_SECTION_KEY in the environment, then this file.
 # Sizes take k, m and g (1024-based). `tandemd --check-config` checks this file; a reload (SIGHUP or
 # `tandemctl reload`) applies every key but those marked (restart). docs/CONFIGURATION.md tells more.
@@ -33,12 +34,16 @@ constexpr Section kSections[] = {
     {"admin", "The operator's door."},
 };
 
-std::string_view section_of(const ConfigKey& key) { return key.name.substr(0, key.name.find('.')); }
+std::string_view section_of(const ConfigKey& key) {
+  return key.name.substr(0, key.name.find('.'));
+}
 std::string_view name_in_section(const ConfigKey& key) {
   return key.name.substr(key.name.find('.') + 1);
 }
 
-std::string default_of(const ConfigKey& key) { return format_value(key, key.get(Config{})); }
+std::string default_of(const ConfigKey& key) {
+  return format_value(key, key.get(Config{}));
+}
 
 // Comment lines of at most kColumns columns.
 std::string as_comment(std::string_view text) {

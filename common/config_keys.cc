@@ -1,116 +1,13 @@
 #include "common/config_keys.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
-#include <type_traits>
+#include <initializer_list>
 
+#include "common/config_binding.h"
 #include "common/cpu.h"
 
 namespace tandem {
 namespace {
-
-template <class T>
-inline constexpr bool kIsEnum = std::is_enum_v<T>;
-
-// The names of an enum's values, in the order of its enumerators.
-template <class Enum>
-constexpr auto kChoices = std::array<std::string_view, 0>{};
-template <>
-constexpr auto kChoices<EngineBackend> = std::to_array<std::string_view>({"uring", "dpdk"});
-template <>
-constexpr auto kChoices<Submission> = std::to_array<std::string_view>({"auto", "sqpoll", "defer"});
-template <>
-constexpr auto kChoices<ZeroCopy> =
-    std::to_array<std::string_view>({"auto", "splice", "send_zc", "off"});
-template <>
-constexpr auto kChoices<HugePages> = std::to_array<std::string_view>({"auto", "on", "off"});
-template <>
-constexpr auto kChoices<StorageDriver> =
-    std::to_array<std::string_view>({"sqlite", "postgres", "none"});
-template <>
-constexpr auto kChoices<LogLevel> =
-    std::to_array<std::string_view>({"debug", "info", "warn", "error", "fatal"});
-template <>
-constexpr auto kChoices<LogFormat> = std::to_array<std::string_view>({"json", "text"});
-
-// A member's type decides how its key reads; 64-bit members are sizes, there is no other need for them.
-template <class T>
-constexpr KeyType type_of() {
-  if constexpr (std::is_same_v<T, bool>) return KeyType::boolean;
-  if constexpr (std::is_same_v<T, std::uint64_t>) return KeyType::size;
-  if constexpr (std::is_floating_point_v<T>) return KeyType::decimal;
-  if constexpr (kIsEnum<T>) return KeyType::choice;
-  if constexpr (std::is_same_v<T, std::string>) return KeyType::text;
-  if constexpr (std::is_same_v<T, SecretText>) return KeyType::secret;
-  if constexpr (std::is_same_v<T, IpAddress>) return KeyType::address;
-  if constexpr (std::is_same_v<T, std::vector<IpAddress>>) return KeyType::addresses;
-  if constexpr (std::is_same_v<T, std::vector<Network>>) return KeyType::networks;
-  if constexpr (std::is_same_v<T, std::vector<std::string>>) return KeyType::texts;
-  return KeyType::integer;
-}
-
-template <class T>
-KeyValue value_of(const T& member) {
-  constexpr KeyType kType = type_of<T>();
-  if constexpr (kType == KeyType::boolean || kType == KeyType::decimal || kType == KeyType::text ||
-                kType == KeyType::texts) {
-    return member;
-  } else if constexpr (kType == KeyType::integer || kType == KeyType::size) {
-    return static_cast<std::int64_t>(member);
-  } else if constexpr (kType == KeyType::secret) {
-    return member.value;
-  } else if constexpr (kType == KeyType::choice) {
-    return std::string(kChoices<T>[static_cast<std::size_t>(member)]);
-  } else if constexpr (kType == KeyType::address) {
-    return to_string(member);
-  } else {
-    std::vector<std::string> texts;
-    for (const auto& element : member) texts.push_back(to_string(element));
-    return texts;
-  }
-}
-
-template <class T>
-void assign(T& member, const KeyValue& value) {
-  constexpr KeyType kType = type_of<T>();
-  if constexpr (kType == KeyType::boolean || kType == KeyType::decimal || kType == KeyType::text ||
-                kType == KeyType::texts) {
-    member = std::get<T>(value);
-  } else if constexpr (kType == KeyType::integer || kType == KeyType::size) {
-    member = static_cast<T>(std::get<std::int64_t>(value));
-  } else if constexpr (kType == KeyType::secret) {
-    member.value = std::get<std::string>(value);
-  } else if constexpr (kType == KeyType::choice) {
-    const auto& choices = kChoices<T>;
-    const auto at = std::find(choices.begin(), choices.end(), std::get<std::string>(value));
-    member = static_cast<T>(at - choices.begin());
-  } else if constexpr (kType == KeyType::address) {
-    member = *IpAddress::parse(std::get<std::string>(value));
-  } else {
-    member.clear();
-    for (const auto& text : std::get<std::vector<std::string>>(value)) {
-      member.push_back(*T::value_type::parse(text));
-    }
-  }
-}
-
-// `At` is a lambda from a Config to the member, so name and member come from one token in the table.
-template <class At>
-constexpr ConfigKey make_key(std::string_view name, At, KeyBounds bounds, Applies applies,
-                             std::string_view meaning) {
-  using Member = std::remove_reference_t<std::invoke_result_t<At, Config&>>;
-  std::span<const std::string_view> choices;
-  if constexpr (kIsEnum<Member>) choices = kChoices<Member>;
-  return {.name = name,
-          .type = type_of<Member>(),
-          .bounds = bounds,
-          .applies = applies,
-          .meaning = meaning,
-          .choices = choices,
-          .get = [](const Config& config) { return value_of<Member>(At{}(config)); },
-          .set = [](Config& config, const KeyValue& value) { assign<Member>(At{}(config), value); }};
-}
 
 bool only(std::string_view text, std::string_view extra) {
   return std::all_of(text.begin(), text.end(), [&](char c) {
@@ -135,19 +32,18 @@ constexpr TextRule kNodeId = {"at most 64 letters, digits, dots, dashes and unde
 constexpr TextRule kRegion = {
     "1 to 16 letters, digits, dots, dashes and underscores",
     [](std::string_view t) { return !t.empty() && t.size() <= 16 && only(t, ".-_"); }};
-constexpr TextRule kHost = {"a host name or an address, without a port",
-                            [](std::string_view t) {
+constexpr TextRule kHost = {"a host name or an address, without a port", [](std::string_view t) {
                               const bool name = only(t, ".-_") && t.size() <= 253;
                               return name || IpAddress::parse(t).has_value();
                             }};
-constexpr TextRule kCpuList = {
-    "cores such as 0-3,8",
-    [](std::string_view t) { return t.empty() || parse_cpu_list(t).has_value(); }};
-constexpr TextRule kNotEmpty = {
-    "1 to 256 bytes", [](std::string_view t) { return !t.empty() && t.size() <= 256; }};
+constexpr TextRule kCpuList = {"cores such as 0-3,8", [](std::string_view t) {
+                                 return t.empty() || parse_cpu_list(t).has_value();
+                               }};
+constexpr TextRule kNotEmpty = {"1 to 256 bytes",
+                                [](std::string_view t) { return !t.empty() && t.size() <= 256; }};
 // sun_path has 108 bytes with the terminating zero (unix(7)).
-constexpr TextRule kSocketPath = {
-    "a path of 1 to 107 bytes", [](std::string_view t) { return !t.empty() && t.size() <= 107; }};
+constexpr TextRule kSocketPath = {"a path of 1 to 107 bytes",
+                                  [](std::string_view t) { return !t.empty() && t.size() <= 107; }};
 constexpr TextRule kOrigin = {"* or scheme://host[:port]",
                               [](std::string_view t) { return t == "*" || is_origin(t); }};
 constexpr TextRule kPostgresUrl = {
@@ -158,19 +54,23 @@ constexpr TextRule kRedisUrl = {
     "redis://…, rediss://… or unix://…", [](std::string_view t) {
       return t.empty() || begins_with_any(t, {"redis://", "rediss://", "unix://"});
     }};
-constexpr TextRule kRedisPrefix = {
-    "at most 64 letters, digits and :.-_{}",
-    [](std::string_view t) { return t.size() <= 64 && only(t, ":.-_{}"); }};
+constexpr TextRule kRedisPrefix = {"at most 64 letters, digits and :.-_{}", [](std::string_view t) {
+                                     return t.size() <= 64 && only(t, ":.-_{}");
+                                   }};
 
 constexpr KeyBounds kAny = {};
-constexpr KeyBounds between(double min, double max) { return {.min = min, .max = max}; }
+constexpr KeyBounds between(double min, double max) {
+  return {.min = min, .max = max};
+}
 constexpr KeyBounds power_of_two(double min, double max) {
   return {.min = min, .max = max, .power_of_two = true};
 }
 constexpr KeyBounds multiples(std::int64_t of, double min, double max) {
   return {.min = min, .max = max, .multiple_of = of};
 }
-constexpr KeyBounds rule(const TextRule& rule) { return {.rule = &rule}; }
+constexpr KeyBounds rule(const TextRule& rule) {
+  return {.rule = &rule};
+}
 
 constexpr double kKilo = 1024;
 constexpr double kMega = 1024 * kKilo;
@@ -183,100 +83,111 @@ constexpr Applies live = Applies::live;
 constexpr Applies restart = Applies::restart;
 
 // A lambda cannot be spelled from a name without the preprocessor, and a name written twice drifts.
-#define KEY(path, bounds, applies, meaning)                                                      \
-  make_key(                                                                                      \
+#define KEY(path, bounds, applies, meaning) \
+  make_key(                                 \
       #path, [](auto& config) -> auto& { return config.path; }, bounds, applies, meaning)
 
 constexpr ConfigKey kKeys[] = {
     KEY(node.id, rule(kNodeId), restart,
-        "The node's name in the fleet, in metrics and to clients; no two nodes share one. Empty: the host's "
-        "name."),
+        "The node's name in the fleet, in metrics and to clients; no two nodes share one. Empty: "
+        "the host's name."),
     KEY(node.region, rule(kRegion), live,
         "The region that rooms and clients are matched with when a relay is picked."),
     KEY(node.public_host, rule(kHost), live,
-        "The name or address that clients are told to reach this relay at. Empty: the local address that "
-        "their request reached."),
+        "The name or address that clients are told to reach this relay at. Empty: the local "
+        "address that their request reached."),
     KEY(node.weight, between(0, 1000), live,
-        "The node's share when a relay is picked, beside the others' weights; 0 takes no new sessions from "
-        "placement."),
+        "The node's share when a relay is picked, beside the others' weights; 0 takes no new "
+        "sessions from placement."),
 
     KEY(engine.backend, kAny, restart,
-        "What moves datagrams: io_uring on the kernel's sockets, or DPDK on a network card of its own (a "
-        "build option)."),
+        "What moves datagrams: io_uring on the kernel's sockets, or DPDK on a network card of "
+        "its own (a build option)."),
     KEY(engine.shards, between(0, 256), restart,
-        "Threads that carry traffic. 0: one a core; from 3 cores up, one core is left to the control "
-        "thread."),
+        "Threads that carry traffic. 0: one a core; from 3 cores up, one core is left to the "
+        "control thread."),
     KEY(engine.cpus, rule(kCpuList), restart,
         "The cores to use, such as \"0-3,8\". Empty: those of the process's affinity mask."),
     KEY(engine.control_cpu, between(-1, 8191), restart,
         "The core of the control thread. -1: the first one from 3 cores up, any below."),
     KEY(engine.submission, kAny, restart,
-        "How a shard submits to io_uring: sqpoll (a kernel thread polls, needs a core a shard) or defer (the "
-        "shard enters the kernel once a turn). auto: sqpoll where engine.shards leaves cores over."),
+        "How a shard submits to io_uring: sqpoll (a kernel thread polls, needs a core a shard) "
+        "or defer (the shard enters the kernel once a turn). auto: sqpoll where engine.shards "
+        "leaves cores over."),
     KEY(engine.sqpoll_idle_ms, between(1, 60'000), restart,
         "With sqpoll, how long the kernel's thread spins without work before it sleeps."),
     KEY(engine.ring_entries, power_of_two(64, 32'768), restart,
         "Submission entries of a shard's ring."),
     KEY(engine.zero_copy, kAny, restart,
-        "How bulk streams skip copies: splice through pipes, send_zc from registered memory, or off. auto: "
-        "what measures better on the route."),
+        "How bulk streams skip copies: splice through pipes, send_zc from registered memory, or "
+        "off. auto: what measures better on the route."),
     KEY(engine.buffer_size, multiples(4096, 4 * kKilo, kMega), restart,
         "One stream buffer. Larger ones favour bulk streams, smaller ones many small messages; "
         "datagram buffers have their own fixed size."),
     KEY(engine.buffers, power_of_two(16, 32'768), restart,
-        "Stream buffers a shard; an idle stream holds none. Memory: buffers x buffer_size x shards."),
+        "Stream buffers a shard; an idle stream holds none. Memory: buffers x buffer_size x "
+        "shards."),
     KEY(engine.busy_poll_us, between(0, 10'000), restart,
-        "Microseconds that a shard polls the network card before it sleeps (NAPI busy poll): less latency "
-        "for more CPU. 0: never."),
+        "Microseconds that a shard polls the network card before it sleeps (NAPI busy poll): "
+        "less latency for more CPU. 0: never."),
     KEY(engine.hugepages, kAny, restart,
         "Buffers in huge pages: auto takes them where there are any, on does not start without."),
     KEY(engine.dpdk_args, kAny, restart,
         "Arguments for DPDK's environment layer, separated by spaces."),
 
     KEY(listen.address, kAny, restart,
-        "The addresses to listen on, IPv4 and IPv6. Each is bound for TCP and UDP; :: takes IPv6 alone."),
-    KEY(listen.port, between(1, 65'535), restart, "The relay's port, the same number for TCP and UDP."),
+        "The addresses to listen on, IPv4 and IPv6. Each is bound for TCP and UDP; :: takes IPv6 "
+        "alone."),
+    KEY(listen.port, between(1, 65'535), restart,
+        "The relay's port, the same number for TCP and UDP."),
     KEY(listen.tcp, kAny, restart, "Serve TCP on these addresses."),
     KEY(listen.udp, kAny, restart, "Serve UDP on these addresses."),
     KEY(listen.backlog, between(1, 65'535), restart,
-        "Accepted connections that may wait for a shard; the kernel caps it at net.core.somaxconn."),
+        "Accepted connections that may wait for a shard; the kernel caps it at "
+        "net.core.somaxconn."),
     KEY(listen.fastopen, kAny, restart,
-        "Take TCP Fast Open: saves returning clients a round trip. Off, since a replayed SYN repeats its "
-        "JOIN line."),
+        "Take TCP Fast Open: saves returning clients a round trip. Off, since a replayed SYN "
+        "repeats its JOIN line."),
     KEY(listen.freebind, kAny, restart,
         "Bind addresses that the host does not have yet (a floating address of a standby)."),
     KEY(listen.proxy_protocol, kAny, restart,
-        "Every TCP connection begins with a PROXY protocol header (v1 or v2) of one of trusted_proxies."),
+        "Every TCP connection begins with a PROXY protocol header (v1 or v2) of one of "
+        "trusted_proxies."),
     KEY(listen.trusted_proxies, kAny, live,
-        "Networks of load balancers whose word about a client's address is taken, in PROXY headers and in "
-        "X-Forwarded-For on the room port."),
+        "Networks of load balancers whose word about a client's address is taken, in PROXY "
+        "headers and in X-Forwarded-For on the room port."),
 
     KEY(sessions.max_sessions, between(1, 16'000'000), restart,
-        "Sessions at once on this node, all shards together; their table is reserved at the start."),
+        "Sessions at once on this node, all shards together; their table is reserved at the "
+        "start."),
     KEY(sessions.max_connections_per_session, multiples(2, 2, 64), live,
-        "Connections of one session: TCP lanes of both sides and the UDP sides. Each side may use half."),
+        "Connections of one session: TCP lanes of both sides and the UDP sides. Each side may "
+        "use half."),
     KEY(sessions.session_timeout_s, between(1, kDayS), live,
-        "Seconds after which a session without any live connection ends. Silence alone ends nothing."),
+        "Seconds after which a session without any live connection ends. Silence alone ends "
+        "nothing."),
     KEY(sessions.handshake_timeout_s, between(1, 300), live,
         "Seconds that a TCP connection has for its JOIN line."),
     KEY(sessions.pair_timeout_s, between(1, 3600), live,
         "Seconds that one side waits for its counterpart."),
     KEY(sessions.keepalive_interval_s, between(1, 3600), live,
-        "Seconds between keepalives: what UDP clients are told and what TCP uses to find dead peers. Below "
-        "30, the time that connection trackers give an unanswered flow."),
+        "Seconds between keepalives: what UDP clients are told and what TCP uses to find dead "
+        "peers. Below 30, the time that connection trackers give an unanswered flow."),
     KEY(sessions.keepalive_timeout_s, between(2, 65'535), live,
-        "Seconds of silence after which a UDP side loses its binding and a TCP peer that acknowledges nothing "
-        "is dead. Larger than keepalive_interval_s."),
+        "Seconds of silence after which a UDP side loses its binding and a TCP peer that "
+        "acknowledges nothing is dead. Larger than keepalive_interval_s."),
     KEY(sessions.tcp_nodelay, kAny, live, "Send small TCP segments at once (new connections)."),
     KEY(sessions.max_lifetime_s, between(0, kYearS), live,
         "Seconds after which a session ends even if it is in use. 0: never."),
     KEY(sessions.token_max_age_s, between(60, kYearS), live,
-        "A token that expires further away than this is refused, so a leaked key's tokens die out."),
+        "A token that expires further away than this is refused, so a leaked key's tokens die "
+        "out."),
     KEY(sessions.drain_timeout_s, between(0, kDayS), live,
         "Seconds that a draining node gives its sessions before it ends them."),
 
     KEY(bandwidth.session_mbps, between(0, 1e6), live,
-        "Megabits a second (10^6) of forwarded payload a session, both directions together. 0: no limit."),
+        "Megabits a second (10^6) of forwarded payload a session, both directions together. 0: "
+        "no limit."),
     KEY(bandwidth.global_mbps, between(0, 1e7), live,
         "The same for all sessions of the node. 0: no limit; 95 % of the link is a good value."),
     KEY(bandwidth.window_s, between(0.01, 60), live,
@@ -285,13 +196,14 @@ constexpr ConfigKey kKeys[] = {
         "How many windows' worth may pass at once after a pause."),
 
     KEY(security.max_packet_size, between(96, 65'507), live,
-        "Largest datagram, in bytes of UDP payload with the relay's header; larger ones are dropped."),
+        "Largest datagram, in bytes of UDP payload with the relay's header; larger ones are "
+        "dropped."),
     KEY(security.packets_per_second, between(0, kCountMax), live,
-        "Datagrams a second from one source: address and port once it proved itself, before that the IPv4 "
-        "address or IPv6 /64. 0: no limit."),
+        "Datagrams a second from one source: address and port once it proved itself, before that "
+        "the IPv4 address or IPv6 /64. 0: no limit."),
     KEY(security.blacklist_threshold, between(0, 1e6), live,
-        "Offences in 60 seconds (bad token, malformed, over rate) after which an address that proved to be "
-        "real is banned. 0: never."),
+        "Offences in 60 seconds (bad token, malformed, over rate) after which an address that "
+        "proved to be real is banned. 0: never."),
     KEY(security.blacklist_duration_s, between(1, kYearS), live, "Seconds that a ban lasts."),
     KEY(security.exempt, kAny, live,
         "Networks that are never banned or limited by address: health checkers, local tunnels."),
@@ -300,11 +212,11 @@ constexpr ConfigKey kKeys[] = {
     KEY(security.half_open_per_address, between(0, kCountMax), live,
         "Of these, connections that have not joined yet. 0: no limit."),
     KEY(security.new_connections_per_minute, between(0, kCountMax), live,
-        "TCP connections a minute from one address. 0: no limit; mobile carriers put thousands behind one "
-        "address."),
+        "TCP connections a minute from one address. 0: no limit; mobile carriers put thousands "
+        "behind one address."),
     KEY(security.key_file, kAny, live,
-        "The token keys: lines of \"<key_id> <hex of 32 bytes or more> [mint]\". Empty: the credential "
-        "tandem.keys, else keys in the state folder, made at the first start."),
+        "The token keys: lines of \"<key_id> <hex of 32 bytes or more> [mint]\". Empty: the "
+        "credential tandem.keys, else keys in the state folder, made at the first start."),
 
     KEY(room.enabled, kAny, restart, "Run the room service in this daemon."),
     KEY(room.bind, kAny, restart, "The address of the room service; :: takes IPv6 alone."),
@@ -313,12 +225,13 @@ constexpr ConfigKey kKeys[] = {
     KEY(room.guest_login, kAny, live,
         "Anyone may ask for a guest's token. Off: only tokens that a back end minted are taken."),
     KEY(room.jwt_secret_file, kAny, live,
-        "Keys of client tokens (HS256). Empty: the credential tandem.jwt_secret, else jwt_secret in the "
-        "state folder, made at the first start."),
+        "Keys of client tokens (HS256). Empty: the credential tandem.jwt_secret, else jwt_secret "
+        "in the state folder, made at the first start."),
     KEY(room.jwt_issuer, rule(kNotEmpty), live, "The iss that a client's token must carry."),
     KEY(room.jwt_audience, rule(kNotEmpty), live, "The aud that a client's token must carry."),
     KEY(room.token_lifetime_s, between(60, 30 * kDayS), live,
-        "Seconds that a guest's token lasts; its live socket is closed then and comes back with another."),
+        "Seconds that a guest's token lasts; its live socket is closed then and comes back with "
+        "another."),
     KEY(room.ping_interval_ms, between(1000, 600'000), live,
         "Milliseconds between Engine.IO pings (new connections)."),
     KEY(room.ping_timeout_ms, between(1000, 600'000), live,
@@ -353,7 +266,8 @@ constexpr ConfigKey kKeys[] = {
     KEY(room.send_queue_bytes, between(4 * kKilo, kGiga), live,
         "Bytes that may wait for a slow client; past it the socket is closed."),
     KEY(room.list_broadcast, kAny, live,
-        "Sockets that never subscribed get every public room:list:update, as older clients expect."),
+        "Sockets that never subscribed get every public room:list:update, as older clients "
+        "expect."),
     KEY(room.reconnect_grace_s, between(0, 3600), live,
         "Seconds that the seats of a client that dropped are kept."),
     KEY(room.session_lifetime_s, between(0, kDayS), live,
@@ -367,10 +281,12 @@ constexpr ConfigKey kKeys[] = {
         "Seconds between two sweeps of expired rooms and seats."),
     KEY(room.max_players, between(2, 256), live, "The largest room that a client may ask for."),
     KEY(room.tls_cert, kAny, live,
-        "Certificate chain (PEM) for HTTPS and WSS on the room port. Empty: plain, for a proxy in front."),
+        "Certificate chain (PEM) for HTTPS and WSS on the room port. Empty: plain, for a proxy "
+        "in front."),
     KEY(room.tls_key, kAny, live, "Its private key (PEM)."),
 
-    KEY(storage.driver, kAny, restart, "Where rooms and the history of sessions are kept; none: in memory alone."),
+    KEY(storage.driver, kAny, restart,
+        "Where rooms and the history of sessions are kept; none: in memory alone."),
     KEY(storage.path, kAny, restart, "SQLite's file. Empty: tandem.db in the state folder."),
     KEY(storage.url, rule(kPostgresUrl), restart,
         "PostgreSQL's URL. One with a password belongs in url_file."),
@@ -382,8 +298,8 @@ constexpr ConfigKey kKeys[] = {
         "Days that the history of ended sessions and rooms is kept. 0: for ever."),
 
     KEY(cluster.redis_url, rule(kRedisUrl), restart,
-        "The Redis that the nodes of a fleet share. Empty, with redis_url_file too: a node on its own. One "
-        "with a password belongs in redis_url_file."),
+        "The Redis that the nodes of a fleet share. Empty, with redis_url_file too: a node on "
+        "its own. One with a password belongs in redis_url_file."),
     KEY(cluster.redis_url_file, kAny, restart,
         "A file that holds the URL. Empty: the credential tandem.redis_url where there is one."),
     KEY(cluster.key_prefix, rule(kRedisPrefix), restart,
@@ -392,7 +308,8 @@ constexpr ConfigKey kKeys[] = {
         "Seconds between a node's heartbeats; one that misses three is taken for dead."),
 
     KEY(monitoring.bind, kAny, restart,
-        "The address of health, metrics and dashboard. Loopback: metrics tell who plays with whom."),
+        "The address of health, metrics and dashboard. Loopback: metrics tell who plays with "
+        "whom."),
     KEY(monitoring.port, between(0, 65'535), restart, "Its port. 0: a free one, named in the log."),
     KEY(monitoring.metrics, kAny, live, "Serve /metrics."),
     KEY(monitoring.compat_metrics, kAny, live,
@@ -408,8 +325,8 @@ constexpr ConfigKey kKeys[] = {
     KEY(log.max_files, between(1, 100), live, "Rotated files that are kept: file.1 is the newest."),
 
     KEY(admin.socket, rule(kSocketPath), restart,
-        "tandemctl's socket. Where it is not set and the user is not root: admin.sock in $RUNTIME_DIRECTORY, "
-        "else in $XDG_RUNTIME_DIR/tandem."),
+        "tandemctl's socket. Where it is not set and the user is not root: admin.sock in "
+        "$RUNTIME_DIRECTORY, else in $XDG_RUNTIME_DIR/tandem."),
     KEY(admin.token_file, kAny, restart,
         "The operator's token, made with mode 0600 at the first start. Empty: the credential "
         "tandem.admin_token, else admin_token in the state folder."),
@@ -417,34 +334,11 @@ constexpr ConfigKey kKeys[] = {
 
 #undef KEY
 
-// A variable's name has an underscore where a key has a point.
-bool same_letter(char a, char b) { return a == b || (a == '.' && b == '_') || (a == '_' && b == '.'); }
-
-// Levenshtein's distance, one row at a time.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (same_letter(a[i - 1], b[j - 1]) ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-// Longer than any name by more than could be a slip; also what bounds the work on hostile input.
-constexpr std::size_t kNameMax = 64;
-
-std::string_view first_word(std::string_view name) { return name.substr(0, name.find('.')); }
-std::string_view last_word(std::string_view name) { return name.substr(name.rfind('.') + 1); }
-
 }  // namespace
 
-std::span<const ConfigKey> config_keys() { return kKeys; }
+std::span<const ConfigKey> config_keys() {
+  return kKeys;
+}
 
 const ConfigKey* find_config_key(std::string_view name) {
   const auto at = std::find_if(std::begin(kKeys), std::end(kKeys),
@@ -459,39 +353,6 @@ std::string environment_name(const ConfigKey& key) {
     name += c == '.' ? '_' : letter ? static_cast<char>(c - 'a' + 'A') : c;
   }
   return name;
-}
-
-std::string_view nearest_key(std::string_view name) {
-  if (name.size() > kNameMax) return {};
-  // The right key in the wrong section is the commonest slip of all: it costs as much as one letter.
-  constexpr std::size_t kLetter = 2 * kNameMax;
-  std::string_view nearest;
-  std::size_t least = (std::max<std::size_t>(2, name.size() / 4) + 1) * kLetter;
-  for (const ConfigKey& key : kKeys) {
-    const std::size_t distance = edit_distance(name, key.name);
-    const bool moved = last_word(key.name) == last_word(name);
-    const std::size_t cost = (moved ? 1 : distance) * kLetter + distance;
-    if (cost < least) {
-      nearest = key.name;
-      least = cost;
-    }
-  }
-  return nearest;
-}
-
-std::string_view nearest_section(std::string_view name) {
-  if (name.size() > kNameMax) return {};
-  std::string_view nearest;
-  std::size_t least = 3;
-  for (const ConfigKey& key : kKeys) {
-    const std::string_view section = first_word(key.name);
-    const std::size_t distance = edit_distance(name, section);
-    if (distance < least) {
-      nearest = section;
-      least = distance;
-    }
-  }
-  return nearest;
 }
 
 }  // namespace tandem

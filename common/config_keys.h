@@ -1,7 +1,8 @@
-// The table of keys behind common/config.h: each key's name, member, type, bounds and effect on a reload, once.
+// The table of keys behind common/config.h: each key's name, member, type, bounds and effect on a
+// reload, once.
 //
-// Internal to the config_*.cc files and their test. Knows values as TOML and text have them, but neither the TOML
-// parser nor where a value came from.
+// Internal to the config_*.cc files and their test. Knows values as TOML and text have them, but
+// neither the TOML parser nor where a value came from.
 #pragma once
 
 #include <cstdint>
@@ -67,14 +68,16 @@ struct ConfigKey {
 // "TANDEM_ROOM_RATE_LIMIT_MAX"
 [[nodiscard]] std::string environment_name(const ConfigKey& key);
 
-// The value as the key's type has it, within its bounds. The error lacks the key's name: "wrong type: expected
-// integer, got string", "70000 is out of range: 96 to 65507".
+// The value as the key's type has it, within its bounds. The error lacks the key's name: "wrong
+// type: expected integer, got string", "70000 is out of range: 96 to 65507".
 [[nodiscard]] Result<KeyValue, std::string> check_value(const ConfigKey& key, KeyValue value);
 
 // The same for a value from a flag or the environment: lists are separated by commas.
-[[nodiscard]] Result<KeyValue, std::string> parse_value(const ConfigKey& key, std::string_view text);
+[[nodiscard]] Result<KeyValue, std::string> parse_value(const ConfigKey& key,
+                                                        std::string_view text);
 
-// As TOML has it: 7777, "1mb", ["0.0.0.0", "::"]. Secrets too: whoever shows this to someone asks key.type first.
+// As TOML has it: 7777, "1mb", ["0.0.0.0", "::"]. Secrets too: whoever shows this to someone asks
+// key.type first.
 [[nodiscard]] std::string format_value(const ConfigKey& key, const KeyValue& value);
 
 [[nodiscard]] std::string_view type_name(KeyType type);
@@ -87,7 +90,8 @@ struct ConfigKey {
 // config_rules.cc: what no single key can see.
 
 struct Contradiction {
-  std::vector<std::string_view> keys;  // those involved; the error is placed at the one that was set last
+  std::vector<std::string_view>
+      keys;  // those involved; the error is placed at the one that was set last
   std::string message;
 };
 [[nodiscard]] std::optional<Contradiction> find_contradiction(const Config& config, bool dpdk);

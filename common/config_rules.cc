@@ -18,7 +18,8 @@ using Environment = std::map<std::string, std::string>;
 Found check_engine(const Config& config, bool dpdk) {
   const auto& engine = config.engine;
   if (engine.backend == EngineBackend::dpdk && !dpdk) {
-    return {{{"engine.backend"}, "engine.backend: this build has no DPDK; build with -Ddpdk=enabled"}};
+    return {
+        {{"engine.backend"}, "engine.backend: this build has no DPDK; build with -Ddpdk=enabled"}};
   }
   // What a slip in one of two factors makes of the memory is seen here, not by the kernel's killer.
   constexpr std::uint64_t kShardBytesMax = std::uint64_t{8} << 30;
@@ -43,7 +44,8 @@ Found check_listen(const Config& config) {
   }
   if (listen.proxy_protocol && listen.trusted_proxies.empty()) {
     return {{{"listen.proxy_protocol", "listen.trusted_proxies"},
-             "listen.proxy_protocol needs listen.trusted_proxies: without it anyone could claim any address"}};
+             "listen.proxy_protocol needs listen.trusted_proxies: without it anyone could claim "
+             "any address"}};
   }
   return std::nullopt;
 }
@@ -52,8 +54,9 @@ Found check_sessions(const Config& config) {
   const auto& sessions = config.sessions;
   if (sessions.keepalive_timeout_s <= sessions.keepalive_interval_s) {
     return {{{"sessions.keepalive_timeout_s", "sessions.keepalive_interval_s"},
-             fmt::format("sessions.keepalive_timeout_s ({}) must be larger than keepalive_interval_s ({})",
-                         sessions.keepalive_timeout_s, sessions.keepalive_interval_s)}};
+             fmt::format(
+                 "sessions.keepalive_timeout_s ({}) must be larger than keepalive_interval_s ({})",
+                 sessions.keepalive_timeout_s, sessions.keepalive_interval_s)}};
   }
   return std::nullopt;
 }
@@ -117,7 +120,8 @@ Found check_storage(const Config& config) {
   const bool url = !storage.url.value.empty();
   const bool url_file = !storage.url_file.empty();
   if (url && url_file) {
-    return {{{"storage.url", "storage.url_file"}, "storage.url and storage.url_file exclude each other"}};
+    return {{{"storage.url", "storage.url_file"},
+             "storage.url and storage.url_file exclude each other"}};
   }
   if (storage.driver == StorageDriver::postgres && !url && !url_file) {
     return {{{"storage.driver"}, "storage.driver: postgres needs storage.url or storage.url_file"}};
@@ -160,13 +164,16 @@ std::string state_directory(const Environment& environment, bool root) {
   const std::string system = "/var/lib/tandem";
   if (root) return system;
   if (auto xdg = variable(environment, "XDG_STATE_HOME"); !xdg.empty()) return xdg + "/tandem";
-  if (auto home = variable(environment, "HOME"); !home.empty()) return home + "/.local/state/tandem";
+  if (auto home = variable(environment, "HOME"); !home.empty())
+    return home + "/.local/state/tandem";
   return system;
 }
 
 std::string user_socket(const Environment& environment, const std::string& state_dir) {
-  if (auto given = directory(environment, "RUNTIME_DIRECTORY"); !given.empty()) return given + "/admin.sock";
-  if (auto xdg = variable(environment, "XDG_RUNTIME_DIR"); !xdg.empty()) return xdg + "/tandem/admin.sock";
+  if (auto given = directory(environment, "RUNTIME_DIRECTORY"); !given.empty())
+    return given + "/admin.sock";
+  if (auto xdg = variable(environment, "XDG_RUNTIME_DIR"); !xdg.empty())
+    return xdg + "/tandem/admin.sock";
   return state_dir + "/admin.sock";
 }
 
@@ -202,7 +209,8 @@ void resolve_paths(Config& config, const Environment& environment, bool root, bo
   if (config.storage.path.empty()) config.storage.path = config.state_dir + "/tandem.db";
 
   auto& storage = config.storage;
-  if (storage.driver == StorageDriver::postgres && storage.url.value.empty() && storage.url_file.empty()) {
+  if (storage.driver == StorageDriver::postgres && storage.url.value.empty() &&
+      storage.url_file.empty()) {
     storage.url_file = credential(environment, "tandem.storage_url");
   }
   auto& cluster = config.cluster;

@@ -27,7 +27,9 @@ Outcome wrong_type(const ConfigKey& key, const KeyValue& value) {
       fmt::format("wrong type: expected {}, got {}", type_name(key.type), found_type(value)));
 }
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 
 // What a message may repeat of an operator's text: one line, bounded.
 std::string shown(std::string_view text) {
@@ -99,8 +101,7 @@ Outcome check_decimal(const ConfigKey& key, double number) {
 Outcome check_choice(const ConfigKey& key, std::string text) {
   const auto& choices = key.choices;
   if (std::find(choices.begin(), choices.end(), text) != choices.end()) return KeyValue(text);
-  return unexpected(
-      fmt::format("{} is not one of: {}", shown(text), joined(choices)));
+  return unexpected(fmt::format("{} is not one of: {}", shown(text), joined(choices)));
 }
 
 // What is wrong with one text of this key, a list's element included.
@@ -115,7 +116,8 @@ std::optional<std::string> text_fault(const ConfigKey& key, std::string_view tex
     return name + ": expected a network such as 10.0.0.0/8 or 2001:db8::/32, or an address";
   }
   const TextRule* rule = key.bounds.rule;
-  if (rule != nullptr && !rule->holds(text)) return fmt::format("{}: expected {}", name, rule->expected);
+  if (rule != nullptr && !rule->holds(text))
+    return fmt::format("{}: expected {}", name, rule->expected);
   return std::nullopt;
 }
 
@@ -233,14 +235,17 @@ Result<KeyValue, std::string> parse_value(const ConfigKey& key, std::string_view
       auto parsed = parse_number<double>(text);
       return parsed ? check_value(key, std::move(*parsed)) : not_a(key, text);
     }
-    case KeyType::choice: return check_value(key, lower(text));
+    case KeyType::choice:
+      return check_value(key, lower(text));
     case KeyType::size:
     case KeyType::text:
     case KeyType::secret:
-    case KeyType::address: return check_value(key, std::string(text));
+    case KeyType::address:
+      return check_value(key, std::string(text));
     case KeyType::addresses:
     case KeyType::networks:
-    case KeyType::texts: return check_value(key, split_list(text));
+    case KeyType::texts:
+      return check_value(key, split_list(text));
   }
   return not_a(key, text);
 }
@@ -257,23 +262,33 @@ std::string format_value(const ConfigKey& key, const KeyValue& value) {
   }
   if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
   std::vector<std::string> elements;
-  for (const auto& text : std::get<std::vector<std::string>>(value)) elements.push_back(quoted(text));
+  for (const auto& text : std::get<std::vector<std::string>>(value))
+    elements.push_back(quoted(text));
   return fmt::format("[{}]", joined(elements));
 }
 
 std::string_view type_name(KeyType type) {
   switch (type) {
-    case KeyType::boolean: return "boolean";
-    case KeyType::integer: return "integer";
-    case KeyType::decimal: return "decimal";
-    case KeyType::size: return "size";
+    case KeyType::boolean:
+      return "boolean";
+    case KeyType::integer:
+      return "integer";
+    case KeyType::decimal:
+      return "decimal";
+    case KeyType::size:
+      return "size";
     case KeyType::text:
     case KeyType::secret:
-    case KeyType::choice: return "string";
-    case KeyType::address: return "address";
-    case KeyType::addresses: return "list of addresses";
-    case KeyType::networks: return "list of networks";
-    case KeyType::texts: return "list of strings";
+    case KeyType::choice:
+      return "string";
+    case KeyType::address:
+      return "address";
+    case KeyType::addresses:
+      return "list of addresses";
+    case KeyType::networks:
+      return "list of networks";
+    case KeyType::texts:
+      return "list of strings";
   }
   return "";
 }

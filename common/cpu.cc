@@ -33,7 +33,8 @@ CpuSet make_cpu_set() {
 std::optional<Cpu> parse_cpu(std::string_view text) {
   Cpu cpu = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cpu);
-  if (error != std::errc() || end != text.data() + text.size() || cpu >= kCpusMax) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() || cpu >= kCpusMax)
+    return std::nullopt;
   return cpu;
 }
 
@@ -49,7 +50,8 @@ std::optional<std::string> append_range(std::string_view element, Cpus& cpus) {
   const auto first = parse_cpu(element.substr(0, dash));
   const auto last = dash == std::string_view::npos ? first : parse_cpu(element.substr(dash + 1));
   if (!first || !last) {
-    return fmt::format("\"{}\": expected a core or a range below {}, such as 0-3,8", element, kCpusMax);
+    return fmt::format("\"{}\": expected a core or a range below {}, such as 0-3,8", element,
+                       kCpusMax);
   }
   if (*last < *first) return fmt::format("{}: ends before it begins", element);
   for (Cpu cpu = *first; cpu <= *last; ++cpu) cpus.push_back(cpu);
@@ -68,8 +70,9 @@ Result<Cpus, std::string> usable_cpus(const Config::Engine& engine, std::span<co
   if (!named) return unexpected("engine.cpus: " + named.error());
   for (const Cpu cpu : *named) {
     if (!contains(online, cpu)) {
-      return unexpected(fmt::format("engine.cpus: core {} is offline or outside the affinity mask ({})", cpu,
-                                    format_cpu_list(online)));
+      return unexpected(
+          fmt::format("engine.cpus: core {} is offline or outside the affinity mask ({})", cpu,
+                      format_cpu_list(online)));
     }
   }
   return *named;
@@ -87,8 +90,9 @@ Result<Cpus, std::string> take_control(const Config::Engine& engine, std::span<c
   }
   const auto asked = static_cast<Cpu>(engine.control_cpu);
   if (!contains(online, asked)) {
-    return unexpected(fmt::format("engine.control_cpu: core {} is offline or outside the affinity mask ({})",
-                                  asked, format_cpu_list(online)));
+    return unexpected(
+        fmt::format("engine.control_cpu: core {} is offline or outside the affinity mask ({})",
+                    asked, format_cpu_list(online)));
   }
   if (cpus.size() > 1) std::erase(cpus, asked);
   return Cpus{asked};
@@ -104,7 +108,8 @@ Cpus repeat(std::span<const Cpu> cpus, std::size_t count) {
 std::size_t poller_cores(const Config::Engine& engine, std::size_t free, bool control_is_apart) {
   const std::size_t shards = engine.shards;
   switch (engine.submission) {
-    case Submission::defer: return 0;
+    case Submission::defer:
+      return 0;
     case Submission::automatic:
       // A poller spins: unasked it goes nowhere that something else would wait for it.
       return control_is_apart && shards > 0 && free >= 2 * shards ? shards : 0;

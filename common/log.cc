@@ -37,7 +37,9 @@ struct Counts {
   std::atomic<std::uint64_t> write_failures{0};
 };
 
-void count_one(std::atomic<std::uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
+void count_one(std::atomic<std::uint64_t>& counter) {
+  counter.fetch_add(1, std::memory_order_relaxed);
+}
 
 std::int64_t wall_clock_ns() {
   timespec now{};
@@ -45,8 +47,8 @@ std::int64_t wall_clock_ns() {
   return now.tv_sec * kNanosPerSecond + now.tv_nsec;
 }
 
-// systemd tells the device and inode of the stream that it connected (systemd.exec(5)); a child whose
-// standard error went elsewhere inherits the variable all the same.
+// systemd tells the device and inode of the stream that it connected (systemd.exec(5)); a child
+// whose standard error went elsewhere inherits the variable all the same.
 bool stderr_is_journal() {
   const char* const stream = std::getenv("JOURNAL_STREAM");
   struct stat status {};
@@ -59,8 +61,8 @@ LogStyle style_of(LogFormat format, bool to_file) {
   return !to_file && stderr_is_journal() ? LogStyle::journal : LogStyle::text;
 }
 
-// The end of the queue, on the log's own thread. What the file does not take goes to standard error: a full disk
-// must not make a daemon silent, let alone end it.
+// The end of the queue, on the log's own thread. What the file does not take goes to standard
+// error: a full disk must not make a daemon silent, let alone end it.
 class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   LineSink(std::optional<LogFile> file, std::string path, LogStyle style, Counts& counts)
@@ -76,7 +78,8 @@ class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mut
   }
   bool wait_for_flush_after(std::uint64_t seen, Nanos patience) {
     std::unique_lock lock(flush_mutex_);
-    return flushed_.wait_for(lock, std::chrono::nanoseconds(patience), [&] { return flushes_ > seen; });
+    return flushed_.wait_for(lock, std::chrono::nanoseconds(patience),
+                             [&] { return flushes_ > seen; });
   }
 
  protected:
@@ -95,7 +98,8 @@ class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mut
  private:
   void reopen_if_asked() {
     if (!reopen_.exchange(false, std::memory_order_relaxed) || !file_) return;
-    if (const int error = file_->reopen(); error != 0) complain("cannot reopen the log file", error);
+    if (const int error = file_->reopen(); error != 0)
+      complain("cannot reopen the log file", error);
   }
 
   void write(std::string_view line) {
@@ -335,7 +339,9 @@ void reopen_log() {
   if (const auto writer = current_writer(the_log())) writer->reopen();
 }
 
-void set_log_level(LogLevel level) { the_log().level.store(level, std::memory_order_relaxed); }
+void set_log_level(LogLevel level) {
+  the_log().level.store(level, std::memory_order_relaxed);
+}
 
 bool flush_log(Nanos patience) {
   const auto writer = current_writer(the_log());

@@ -1,11 +1,12 @@
 // The log: one line an event, as JSON or text, with named fields.
 //
-// Owns the process's one log: levels, formats, the file and its rotation, and what happens when lines come faster
-// than they can be written. It must not know what lines mean; spdlog is seen by log.cc alone. Shards never call
-// this: they tell control, which logs for them.
+// Owns the process's one log: levels, formats, the file and its rotation, and what happens when
+// lines come faster than they can be written. It must not know what lines mean; spdlog is seen by
+// log.cc alone. Shards never call this: they tell control, which logs for them.
 //
-// log() takes a short lock, formats and queues; a thread of the log's own writes. So no caller waits for a disk. Lines
-// are lost only where this says so, and counted: the queue drops its oldest, the throttle what repeats too fast.
+// log() takes a short lock, formats and queues; a thread of the log's own writes. So no caller
+// waits for a disk. Lines are lost only where this says so, and counted: the queue drops its
+// oldest, the throttle what repeats too fast.
 #pragma once
 
 #include <concepts>
@@ -23,8 +24,8 @@
 
 namespace tandem {
 
-// Texts are borrowed for the duration of the call. Keys are ours, never a client's; keys, tokens and passwords are
-// never a value.
+// Texts are borrowed for the duration of the call. Keys are ours, never a client's; keys, tokens
+// and passwords are never a value.
 struct LogField {
   std::string_view key;
   std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool> value;
@@ -38,19 +39,19 @@ struct LogField {
   template <std::signed_integral Number>
   LogField(std::string_view name, Number number) : key(name), value(std::int64_t{number}) {}
   template <std::unsigned_integral Number>
-    requires(!std::same_as<Number, bool>)
-  LogField(std::string_view name, Number number) : key(name), value(std::uint64_t{number}) {}
+  requires(!std::same_as<Number, bool>) LogField(std::string_view name, Number number)
+      : key(name), value(std::uint64_t{number}) {}
 };
 
-// `component` is a word of ours ("relay", "room", "storage"); the same `msg` of one component is the same event to
-// the throttle, so what varies goes into fields.
+// `component` is a word of ours ("relay", "room", "storage"); the same `msg` of one component is
+// the same event to the throttle, so what varies goes into fields.
 void log(LogLevel level, std::string_view component, std::string_view msg,
          std::span<const LogField> fields) noexcept;
 void log(LogLevel level, std::string_view component, std::string_view msg,
          std::initializer_list<LogField> fields = {}) noexcept;
 
-// The two lines that fail2ban reads, at level warn. The address stands in msg, and so each address has
-// a throttle of its own.
+// The two lines that fail2ban reads, at level warn. The address stands in msg, and so each address
+// has a throttle of its own.
 [[nodiscard]] std::string authentication_failed_message(const IpAddress& host);
 [[nodiscard]] std::string rate_limit_exceeded_message(const IpAddress& host);
 void log_authentication_failed(std::string_view component, const IpAddress& host,
@@ -58,9 +59,10 @@ void log_authentication_failed(std::string_view component, const IpAddress& host
 void log_rate_limit_exceeded(std::string_view component, const IpAddress& host,
                              std::initializer_list<LogField> fields = {}) noexcept;
 
-// Opens what the configuration says and logs there from now on; before the first start and after stop_log() lines go
-// to standard error as text. A later start replaces the earlier one without losing a line, or leaves it as it is where
-// the new one cannot be opened. The error is one sentence with the file and the system's reason.
+// Opens what the configuration says and logs there from now on; before the first start and after
+// stop_log() lines go to standard error as text. A later start replaces the earlier one without
+// losing a line, or leaves it as it is where the new one cannot be opened. The error is one
+// sentence with the file and the system's reason.
 //
 // Not from two threads at once; log() may run meanwhile.
 [[nodiscard]] Result<void, std::string> start_log(const Config::Log& config);

@@ -12,19 +12,19 @@
 namespace tandem {
 
 struct LineWrite {
-  int error = 0;  // an errno
+  int error = 0;          // an errno
   std::size_t bytes = 0;  // what got out, the line's end included
 };
 
-// Writes a line and its end to a descriptor, also where that takes several writes. A pipe that nobody empties
-// is waited for up to a second.
+// Writes a line and its end to a descriptor, also where that takes several writes. A pipe that
+// nobody empties is waited for up to a second.
 [[nodiscard]] LineWrite write_log_line(int descriptor, std::string_view line);
 
 class LogFile {
  public:
   struct Options {
     std::string path;
-    std::uint64_t max_size = 0;  // bytes; 0 = no rotation
+    std::uint64_t max_size = 0;   // bytes; 0 = no rotation
     std::uint32_t max_files = 1;  // path.1 is the newest of the rotated ones
   };
 
@@ -35,12 +35,12 @@ class LogFile {
   LogFile& operator=(LogFile&& other) noexcept;
   ~LogFile();
 
-  // Rotates first where the line would pass max_size. Returns 0, or the errno of the write; a file that cannot be
-  // rotated goes on growing and is tried again one max_size later.
+  // Rotates first where the line would pass max_size. Returns 0, or the errno of the write; a file
+  // that cannot be rotated goes on growing and is tried again one max_size later.
   [[nodiscard]] int write(std::string_view line);
 
-  // Opens the path anew, as after someone renamed the file; keeps the old one where that fails. Returns 0 or
-  // the errno.
+  // Opens the path anew, as after someone renamed the file; keeps the old one where that fails.
+  // Returns 0 or the errno.
   [[nodiscard]] int reopen();
 
  private:

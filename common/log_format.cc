@@ -44,7 +44,8 @@ bool must_escape(char32_t c) {
 
 enum class Quotes : std::uint8_t { escaped, plain };
 
-// JSON's escapes (RFC 8259, 7); `plain` leaves quotes and backslashes for text that stands unquoted.
+// JSON's escapes (RFC 8259, 7); `plain` leaves quotes and backslashes for text that stands
+// unquoted.
 void append_escaped(std::string& line, std::string_view text, Quotes quotes) {
   while (!text.empty()) {
     const auto [c, bytes] = first_scalar(text);
@@ -79,7 +80,8 @@ bool stands_unquoted(std::string_view text) {
 void append_number(std::string& line, const LogField& field) {
   if (const auto* flag = std::get_if<bool>(&field.value)) line += *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&field.value)) line += fmt::to_string(*number);
-  if (const auto* number = std::get_if<std::uint64_t>(&field.value)) line += fmt::to_string(*number);
+  if (const auto* number = std::get_if<std::uint64_t>(&field.value))
+    line += fmt::to_string(*number);
   if (const auto* number = std::get_if<double>(&field.value)) {
     // JSON has no other numbers.
     line += std::isfinite(*number) ? fmt::format("{}", *number) : "null";
@@ -91,8 +93,9 @@ void append_time(std::string& line, std::int64_t unix_ns) {
   const time_t seconds = unix_ns / (1000 * kMilli);
   tm utc{};
   gmtime_r(&seconds, &utc);
-  line += fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                      utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, unix_ns / kMilli % 1000);
+  line +=
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                  utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, unix_ns / kMilli % 1000);
 }
 
 bool is_head_key(std::string_view key) {
@@ -141,11 +144,16 @@ void append_text(std::string& line, const LogRecord& record) {
 // syslog(3)'s priorities.
 int priority_of(LogLevel level) {
   switch (level) {
-    case LogLevel::debug: return 7;
-    case LogLevel::info: return 6;
-    case LogLevel::warn: return 4;
-    case LogLevel::error: return 3;
-    case LogLevel::fatal: return 2;
+    case LogLevel::debug:
+      return 7;
+    case LogLevel::info:
+      return 6;
+    case LogLevel::warn:
+      return 4;
+    case LogLevel::error:
+      return 3;
+    case LogLevel::fatal:
+      return 2;
   }
   return 2;
 }
@@ -154,11 +162,16 @@ int priority_of(LogLevel level) {
 
 std::string_view level_name(LogLevel level) {
   switch (level) {
-    case LogLevel::debug: return "debug";
-    case LogLevel::info: return "info";
-    case LogLevel::warn: return "warn";
-    case LogLevel::error: return "error";
-    case LogLevel::fatal: return "fatal";
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warn:
+      return "warn";
+    case LogLevel::error:
+      return "error";
+    case LogLevel::fatal:
+      return "fatal";
   }
   return "fatal";
 }

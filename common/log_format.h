@@ -1,5 +1,5 @@
-// A log line as text, without writing it: pure. Whatever a client managed to put into a field stays inside it:
-// no line breaks, no terminal codes, no invalid UTF-8.
+// A log line as text, without writing it: pure. Whatever a client managed to put into a field stays
+// inside it: no line breaks, no terminal codes, no invalid UTF-8.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct LogRecord {
 };
 
 enum class LogStyle : std::uint8_t {
-  json,     // {"time":"2026-11-20T12:00:00.123Z","level":"info","component":"relay","msg":"…","port":7777}
+  json,  // {"time":"2026-11-20T12:00:00.123Z","level":"info","component":"relay","msg":"…","port":7777}
   text,     // 2026-11-20T12:00:00.123Z info  relay: … port=7777
   journal,  // <6>relay: … port=7777: priority as sd-daemon(3) has it; the journal adds the time
 };

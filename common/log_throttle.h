@@ -1,5 +1,5 @@
-// How often one event may be logged: N lines in a window for each (component, msg), then silence and a count.
-// Pure: time is an argument. Knows no sink and no format.
+// How often one event may be logged: N lines in a window for each (component, msg), then silence
+// and a count. Pure: time is an argument. Knows no sink and no format.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,8 @@ class LogThrottle {
   struct Limits {
     std::uint32_t lines = 20;  // a window, for each event
     Nanos window = 10 * kNanosPerSecond;
-    // Events that are told apart. The rest share one window of `lines_beyond`: addresses stand in some messages,
-    // and whoever has many must not fill the memory or the disk with them.
+    // Events that are told apart. The rest share one window of `lines_beyond`: addresses stand in
+    // some messages, and whoever has many must not fill the memory or the disk with them.
     std::size_t events_max = 4096;
     std::uint32_t lines_beyond = 1000;
   };
@@ -39,8 +39,8 @@ class LogThrottle {
 
   [[nodiscard]] Admission admit(std::string_view component, std::string_view msg, Nanos now);
 
-  // The windows that ended with lines held back, each once and at most a tenth of a window late. Cheap to call for
-  // every line: it looks at all windows no more often than that.
+  // The windows that ended with lines held back, each once and at most a tenth of a window late.
+  // Cheap to call for every line: it looks at all windows no more often than that.
   [[nodiscard]] std::vector<Suppressed> take_ended(Nanos now);
 
   // The same for all windows, ended or not: at the end of the log.

@@ -18,14 +18,19 @@ namespace fs = std::filesystem;
 using Outcome = Result<Config, ConfigError>;
 using Environment = std::map<std::string, std::string>;
 
-Outcome load(std::string text, Environment environment = {}, std::vector<std::string> overrides = {}) {
+Outcome load(std::string text, Environment environment = {},
+             std::vector<std::string> overrides = {}) {
   return load_config({.file = ConfigText{"tandem.toml", std::move(text)},
                       .overrides = std::move(overrides),
                       .environment = std::move(environment),
                       .root = true});
 }
-Outcome load_environment(Environment environment) { return load("", std::move(environment)); }
-Outcome load_overrides(std::vector<std::string> overrides) { return load("", {}, std::move(overrides)); }
+Outcome load_environment(Environment environment) {
+  return load("", std::move(environment));
+}
+Outcome load_overrides(std::vector<std::string> overrides) {
+  return load("", {}, std::move(overrides));
+}
 
 std::string error_of(const Outcome& outcome) {
   return outcome.has_value() ? "no error" : to_string(outcome.error());
@@ -38,7 +43,9 @@ std::string content(const std::string& path) {
 }
 
 // As a file without any key gives it: the paths of the state folder are filled in.
-Config defaults() { return *load(""); }
+Config defaults() {
+  return *load("");
+}
 
 TEST_CASE("with no source at all the defaults load") {
   const auto config = load_config({.root = true});
@@ -65,22 +72,30 @@ std::string other_value(const ConfigKey& key) {
   if (const auto ruled = kRuled.find(key.name); ruled != kRuled.end()) return ruled->second;
   const KeyValue usual = key.get(Config{});
   switch (key.type) {
-    case KeyType::boolean: return std::get<bool>(usual) ? "false" : "true";
-    case KeyType::choice: return std::string(key.choices.back() == std::get<std::string>(usual)
-                                                 ? key.choices.front() : key.choices.back());
+    case KeyType::boolean:
+      return std::get<bool>(usual) ? "false" : "true";
+    case KeyType::choice:
+      return std::string(key.choices.back() == std::get<std::string>(usual) ? key.choices.front()
+                                                                            : key.choices.back());
     case KeyType::integer:
     case KeyType::size: {
       const auto number = static_cast<double>(std::get<std::int64_t>(usual));
-      return std::to_string(static_cast<std::int64_t>(number == key.bounds.max ? key.bounds.min
-                                                                              : key.bounds.max));
+      return std::to_string(
+          static_cast<std::int64_t>(number == key.bounds.max ? key.bounds.min : key.bounds.max));
     }
-    case KeyType::decimal: return "3.5";
+    case KeyType::decimal:
+      return "3.5";
     case KeyType::text:
-    case KeyType::secret: return "/some/where else";
-    case KeyType::address: return "2001:db8::1";
-    case KeyType::addresses: return "192.0.2.1,2001:db8::1";
-    case KeyType::networks: return "10.0.0.0/8,2001:db8::/32";
-    case KeyType::texts: return "a,b";
+    case KeyType::secret:
+      return "/some/where else";
+    case KeyType::address:
+      return "2001:db8::1";
+    case KeyType::addresses:
+      return "192.0.2.1,2001:db8::1";
+    case KeyType::networks:
+      return "10.0.0.0/8,2001:db8::/32";
+    case KeyType::texts:
+      return "a,b";
   }
   return "";
 }
@@ -123,7 +138,8 @@ TEST_CASE("every key keeps what it is set to") {
   }
 }
 
-// The keys that contradict the other defaults when they alone are set, and what has to come with them.
+// The keys that contradict the other defaults when they alone are set, and what has to come with
+// them.
 std::string company_of(std::string_view key) {
   if (key == "storage.url" || key == "storage.url_file") return "storage.driver=postgres";
   if (key == "sessions.keepalive_interval_s") return "sessions.keepalive_timeout_s=65535";
@@ -187,12 +203,13 @@ TEST_CASE("bounds hold at both ends, and no step beyond") {
 
 TEST_CASE("every key refuses every other type, in the file with its line") {
   const std::map<KeyType, std::string> wrong = {
-      {KeyType::boolean, "1"},       {KeyType::integer, "\"7\""},   {KeyType::decimal, "true"},
-      {KeyType::size, "1.5"},        {KeyType::text, "7"},          {KeyType::secret, "7"},
-      {KeyType::choice, "false"},    {KeyType::address, "[]"},      {KeyType::addresses, "\"::\""},
-      {KeyType::networks, "[1]"},    {KeyType::texts, "\"*\""}};
+      {KeyType::boolean, "1"},    {KeyType::integer, "\"7\""}, {KeyType::decimal, "true"},
+      {KeyType::size, "1.5"},     {KeyType::text, "7"},        {KeyType::secret, "7"},
+      {KeyType::choice, "false"}, {KeyType::address, "[]"},    {KeyType::addresses, "\"::\""},
+      {KeyType::networks, "[1]"}, {KeyType::texts, "\"*\""}};
   for (const ConfigKey& key : config_keys()) {
-    for (const std::string& value : {wrong.at(key.type), std::string("1979-05-27"), std::string("{a = 1}")}) {
+    for (const std::string& value :
+         {wrong.at(key.type), std::string("1979-05-27"), std::string("{a = 1}")}) {
       const auto outcome = load("\n\n" + std::string(key.name) + " = " + value + "\n");
       const std::string name(key.name);
       CAPTURE(name);
@@ -208,7 +225,8 @@ TEST_CASE("every key refuses every other type, in the file with its line") {
 
 TEST_CASE("mistakes in the file are told with line and what would be right") {
   CHECK(error_of(load("[security]\nmax_packet_sise = 1\n")) ==
-        "tandem.toml:2: security.max_packet_sise: unknown key; did you mean security.max_packet_size?");
+        "tandem.toml:2: security.max_packet_sise: unknown key; did you mean "
+        "security.max_packet_size?");
   CHECK(error_of(load("[listen]\nport = \"x\"\n")) ==
         "tandem.toml:2: listen.port: wrong type: expected integer, got string");
   CHECK(error_of(load("[listen]\nport = 70000\n")) ==
@@ -229,9 +247,11 @@ TEST_CASE("mistakes in the file are told with line and what would be right") {
         "tandem.toml:2: security.exempt: \"10.0.0.0/33\": expected a network such as 10.0.0.0/8 or "
         "2001:db8::/32, or an address");
   CHECK(error_of(load("[listen]\naddress = [\"::\", 4]\n")) ==
-        "tandem.toml:2: listen.address: wrong type: expected list of addresses, got a list with integer");
+        "tandem.toml:2: listen.address: wrong type: expected list of addresses, got a list with "
+        "integer");
   CHECK(error_of(load("[node]\nregion = \"\"\n")) ==
-        "tandem.toml:2: node.region: \"\": expected 1 to 16 letters, digits, dots, dashes and underscores");
+        "tandem.toml:2: node.region: \"\": expected 1 to 16 letters, digits, dots, dashes and "
+        "underscores");
   CHECK(error_of(load("[bandwidth]\nburst = nan\n")) ==
         "tandem.toml:2: bandwidth.burst: nan is out of range: 1 to 100");
 }
@@ -247,7 +267,8 @@ TEST_CASE("unknown names of every kind") {
         "tandem.toml:2: room.rate_limit.maks: unknown key; did you mean room.rate_limit.max?");
   CHECK(error_of(load("[room]\nrate_limit = 5\n")) ==
         "tandem.toml:2: room.rate_limit: wrong type: expected table, got integer");
-  CHECK(error_of(load("room = 5\n")) == "tandem.toml:1: room: wrong type: expected table, got integer");
+  CHECK(error_of(load("room = 5\n")) ==
+        "tandem.toml:1: room: wrong type: expected table, got integer");
   CHECK(error_of(load("[[room]]\nport = 5\n")) ==
         "tandem.toml:1: room: wrong type: expected table, got list");
   CHECK(error_of(load("[zebra]\nstripes = 40\n")) == "tandem.toml:1: [zebra]: unknown section");
@@ -270,18 +291,21 @@ TEST_CASE("syntax errors have line and column") {
 }
 
 TEST_CASE("mistakes in flags and in the environment name their door") {
-  CHECK(error_of(load_overrides({"listen.port"})) == "--set: listen.port: expected section.key=value");
+  CHECK(error_of(load_overrides({"listen.port"})) ==
+        "--set: listen.port: expected section.key=value");
   CHECK(error_of(load_overrides({"listen.prot=1"})) ==
         "--set: listen.prot: unknown key; did you mean listen.port?");
   CHECK(error_of(load_overrides({"listen.port=seven"})) ==
         "--set: listen.port: \"seven\": expected integer");
   CHECK(error_of(load_overrides({"listen.port=0"})) ==
         "--set: listen.port: 0 is out of range: 1 to 65535");
-  CHECK(error_of(load_overrides({"listen.tcp=maybe"})) == "--set: listen.tcp: \"maybe\": expected boolean");
+  CHECK(error_of(load_overrides({"listen.tcp=maybe"})) ==
+        "--set: listen.tcp: \"maybe\": expected boolean");
   CHECK(error_of(load_overrides({"log.level=loud"})) ==
         "--set: log.level: \"loud\" is not one of: debug, info, warn, error, fatal");
   CHECK(error_of(load_environment({{"TANDEM_LISTEN_PROT", "1"}})) ==
-        "environment: TANDEM_LISTEN_PROT: no key has this variable; did you mean TANDEM_LISTEN_PORT?");
+        "environment: TANDEM_LISTEN_PROT: no key has this variable; did you mean "
+        "TANDEM_LISTEN_PORT?");
   CHECK(error_of(load_environment({{"TANDEM_XYZZY", "1"}})) ==
         "environment: TANDEM_XYZZY: no key has this variable");
   CHECK(error_of(load_environment({{"TANDEM_ROOM_RATE_LIMIT_MAX", "-1"}})) ==
@@ -293,7 +317,8 @@ TEST_CASE("mistakes in flags and in the environment name their door") {
 TEST_CASE("messages repeat no secret, no control character and no novel") {
   const auto secret = load("[storage]\nurl = \"mysql://user:hunter2@db\"\n");
   CHECK(error_of(secret).find("hunter2") == std::string::npos);
-  CHECK(error_of(secret) == "tandem.toml:2: storage.url: the value: expected postgres://… or postgresql://…");
+  CHECK(error_of(secret) ==
+        "tandem.toml:2: storage.url: the value: expected postgres://… or postgresql://…");
   const auto control = load("[log]\nfile = \"a\\u001b[31mb\\nc\"\n");
   CHECK(error_of(control) == "tandem.toml:2: log.file: \"a?[31mb?c\" holds a control character");
   CHECK(error_of(load("[node]\nid = \"" + std::string(10'000, 'y') + "\"\n")).size() < 300);
@@ -316,13 +341,15 @@ TEST_CASE("LOG_LEVEL and LOG_FORMAT are taken, in any case, unless the full name
   CHECK(load_environment({{"LOG_FORMAT", "text"}})->log.format == LogFormat::text);
   CHECK(load_environment({{"LOG_LEVEL", "debug"}, {"TANDEM_LOG_LEVEL", "error"}})->log.level ==
         LogLevel::error);
-  CHECK(load_environment({{"LOG_LEVEL", "debug"}, {"TANDEM_LOG_LEVEL", ""}})->log.level == LogLevel::debug);
+  CHECK(load_environment({{"LOG_LEVEL", "debug"}, {"TANDEM_LOG_LEVEL", ""}})->log.level ==
+        LogLevel::debug);
 }
 
 TEST_CASE("empty variables are unset, other programs' are passed over, and so are service links") {
   const Config usual = defaults();
   CHECK(*load_environment({{"TANDEM_LISTEN_PORT", ""}, {"LOG_LEVEL", ""}}) == usual);
-  CHECK(*load_environment({{"PATH", "/bin"}, {"TANDEMONIUM", "1"}, {"TANDEM_CONFIG", "x"}}) == usual);
+  CHECK(*load_environment({{"PATH", "/bin"}, {"TANDEMONIUM", "1"}, {"TANDEM_CONFIG", "x"}}) ==
+        usual);
   CHECK(*load_environment({{"TANDEM_PORT", "tcp://10.0.0.1:7777"},
                            {"TANDEM_PORT_7777_TCP", "tcp://10.0.0.1:7777"},
                            {"TANDEM_PORT_7777_TCP_ADDR", "10.0.0.1"},
@@ -362,10 +389,12 @@ TEST_CASE("nested limits as table, inline table and dotted key are the same") {
 
 TEST_CASE("contradictions are told at the line that was set last") {
   CHECK(error_of(load("[sessions]\nkeepalive_interval_s = 60\nkeepalive_timeout_s = 60\n")) ==
-        "tandem.toml:3: sessions.keepalive_timeout_s (60) must be larger than keepalive_interval_s (60)");
+        "tandem.toml:3: sessions.keepalive_timeout_s (60) must be larger than keepalive_interval_s "
+        "(60)");
   CHECK(error_of(load("[sessions]\nkeepalive_interval_s = 60\n",
                       {{"TANDEM_SESSIONS_KEEPALIVE_TIMEOUT_S", "30"}})) ==
-        "environment: sessions.keepalive_timeout_s (30) must be larger than keepalive_interval_s (60)");
+        "environment: sessions.keepalive_timeout_s (30) must be larger than keepalive_interval_s "
+        "(60)");
   CHECK(error_of(load("[listen]\nproxy_protocol = true\n"))
             .starts_with("tandem.toml:2: listen.proxy_protocol needs listen.trusted_proxies"));
   CHECK(error_of(load_overrides({"engine.backend=dpdk"})) ==
@@ -440,11 +469,13 @@ TEST_CASE("paths that are not set are in the state folder; those that are set st
 
 TEST_CASE("the admin socket is where its user may make it, unless it is set") {
   CHECK(as_user({{"RUNTIME_DIRECTORY", "/run/tandem"}}).admin.socket == "/run/tandem/admin.sock");
-  CHECK(as_user({{"XDG_RUNTIME_DIR", "/run/user/7"}}).admin.socket == "/run/user/7/tandem/admin.sock");
+  CHECK(as_user({{"XDG_RUNTIME_DIR", "/run/user/7"}}).admin.socket ==
+        "/run/user/7/tandem/admin.sock");
   CHECK(as_user({{"HOME", "/home/u"}}).admin.socket == "/home/u/.local/state/tandem/admin.sock");
-  CHECK(as_user({{"XDG_RUNTIME_DIR", "/run/user/7"}}, {"admin.socket=/run/tandem/admin.sock"}).admin.socket ==
+  CHECK(as_user({{"XDG_RUNTIME_DIR", "/run/user/7"}}, {"admin.socket=/run/tandem/admin.sock"})
+            .admin.socket == "/run/tandem/admin.sock");
+  CHECK(load_environment({{"XDG_RUNTIME_DIR", "/run/user/0"}})->admin.socket ==
         "/run/tandem/admin.sock");
-  CHECK(load_environment({{"XDG_RUNTIME_DIR", "/run/user/0"}})->admin.socket == "/run/tandem/admin.sock");
 }
 
 TEST_CASE("credentials stand in for secrets that are not set") {
@@ -486,8 +517,9 @@ TEST_CASE("the process's environment is there") {
 TEST_CASE("a reload tells what changed, in the table's order, and hides secrets") {
   const Config before = defaults();
   CHECK(diff(before, before).empty());
-  const auto after = load_overrides({"log.level=debug", "listen.port=1", "bandwidth.burst=3",
-                                     "cluster.redis_url=redis://:hunter2@h", "room.rate_limit.max=5"});
+  const auto after =
+      load_overrides({"log.level=debug", "listen.port=1", "bandwidth.burst=3",
+                      "cluster.redis_url=redis://:hunter2@h", "room.rate_limit.max=5"});
   const auto changes = diff(before, *after);
   REQUIRE(changes.size() == 5);
   CHECK(changes[0].key == "listen.port");
@@ -504,7 +536,8 @@ TEST_CASE("a reload tells what changed, in the table's order, and hides secrets"
 
 TEST_CASE("applying a reload takes live keys and leaves the others for the restart") {
   const Config before = defaults();
-  const auto after = load_overrides({"log.level=debug", "listen.port=1", "sessions.max_sessions=5"});
+  const auto after =
+      load_overrides({"log.level=debug", "listen.port=1", "sessions.max_sessions=5"});
   const Config applied = apply_live(before, *after);
   CHECK(applied.log.level == LogLevel::debug);
   CHECK(applied.listen.port == 7777);
@@ -525,13 +558,16 @@ TEST_CASE("every key's change is seen") {
   }
 }
 
-// --- the shipped file and the documentation. Where these fail: UPDATE_FILES=1 <this test> writes both anew.
+// --- the shipped file and the documentation. Where these fail: UPDATE_FILES=1 <this test> writes
+// both anew.
 
 void write(const std::string& path, const std::string& text) {
   std::ofstream(std::string(TANDEM_SOURCE_ROOT) + "/" + path) << text;
 }
 
-bool is_update() { return std::getenv("UPDATE_FILES") != nullptr; }
+bool is_update() {
+  return std::getenv("UPDATE_FILES") != nullptr;
+}
 
 // "#port = 7777" becomes "port = 7777"; prose has a blank after its #.
 std::string uncommented(const std::string& text) {
@@ -571,12 +607,14 @@ std::string with_rows(const std::string& page, const std::string& section) {
 TEST_CASE("the documentation has every section's table as the parser does") {
   std::string page = content("docs/CONFIGURATION.md");
   std::set<std::string> sections;
-  for (const ConfigKey& key : config_keys()) sections.emplace(key.name.substr(0, key.name.find('.')));
+  for (const ConfigKey& key : config_keys())
+    sections.emplace(key.name.substr(0, key.name.find('.')));
   for (const auto& section : sections) {
     CAPTURE(section);
     REQUIRE(page.find("## [" + section + "]\n") != std::string::npos);
     if (is_update()) page = with_rows(page, section);
-    CHECK(page.find("|---|---|---|---|---|---|\n" + render_key_rows(section) + "\n") != std::string::npos);
+    CHECK(page.find("|---|---|---|---|---|---|\n" + render_key_rows(section) + "\n") !=
+          std::string::npos);
   }
   if (is_update()) write("docs/CONFIGURATION.md", page);
 }

@@ -105,11 +105,16 @@ std::string line(LogStyle style, std::string_view msg, std::vector<LogField> fie
 }
 
 TEST_CASE("a JSON line has its head in order and then the fields") {
-  CHECK(line(LogStyle::json, "listening",
-             {{"address", "::"}, {"port", 7777}, {"big", std::uint64_t{1} << 63}, {"low", -5},
-              {"share", 0.5}, {"tcp", true}}) ==
-        R"({"time":"2026-11-20T12:00:00.123Z","level":"info","component":"relay","msg":"listening",)"
-        R"("address":"::","port":7777,"big":9223372036854775808,"low":-5,"share":0.5,"tcp":true})");
+  CHECK(
+      line(LogStyle::json, "listening",
+           {{"address", "::"},
+            {"port", 7777},
+            {"big", std::uint64_t{1} << 63},
+            {"low", -5},
+            {"share", 0.5},
+            {"tcp", true}}) ==
+      R"({"time":"2026-11-20T12:00:00.123Z","level":"info","component":"relay","msg":"listening",)"
+      R"("address":"::","port":7777,"big":9223372036854775808,"low":-5,"share":0.5,"tcp":true})");
 }
 
 TEST_CASE("a text line has the same as key=value") {
@@ -129,9 +134,14 @@ TEST_CASE("a journal line has a priority and no time") {
 }
 
 TEST_CASE("whatever the bytes, JSON lines parse and keep what was valid") {
-  const std::vector<std::string> texts = {
-      "plain",         "quote \" back \\ slash", "tab\tnew\nline\r", std::string("nul\0in", 6),
-      "\x1b[31mred",   "M\xc3\xbcller \xf0\x9f\x8e\xae", "\xe2\x80\xa8separator", "\x7f"};
+  const std::vector<std::string> texts = {"plain",
+                                          "quote \" back \\ slash",
+                                          "tab\tnew\nline\r",
+                                          std::string("nul\0in", 6),
+                                          "\x1b[31mred",
+                                          "M\xc3\xbcller \xf0\x9f\x8e\xae",
+                                          "\xe2\x80\xa8separator",
+                                          "\x7f"};
   for (const std::string& text : texts) {
     const json parsed = json::parse(line(LogStyle::json, text, {{"user", text}}));
     CHECK(parsed["msg"] == text);
@@ -144,12 +154,14 @@ TEST_CASE("invalid UTF-8 is replaced, byte by byte") {
   const auto replaced = [](const std::string& text) {
     return json::parse(line(LogStyle::json, text))["msg"].get<std::string>();
   };
-  CHECK(replaced("a\xff" "b") == "a" + mark + "b");
+  CHECK(replaced("a\xff"
+                 "b") == "a" + mark + "b");
   CHECK(replaced("\xc3") == mark);
-  CHECK(replaced("\xc0\x80") == mark + mark);                      // overlong
-  CHECK(replaced("\xed\xa0\x80") == mark + mark + mark);           // surrogate
+  CHECK(replaced("\xc0\x80") == mark + mark);                        // overlong
+  CHECK(replaced("\xed\xa0\x80") == mark + mark + mark);             // surrogate
   CHECK(replaced("\xf4\x90\x80\x80") == mark + mark + mark + mark);  // above 10ffff
-  CHECK(replaced("\xe2\x82" "x") == mark + mark + "x");
+  CHECK(replaced("\xe2\x82"
+                 "x") == mark + mark + "x");
   CHECK(replaced("\xf0\x9f\x8e") == mark + mark + mark);
   CHECK(replaced(mark) == mark);
 }
@@ -167,7 +179,8 @@ TEST_CASE("every pair of bytes gives a line that parses and stays one line") {
 }
 
 TEST_CASE("a client's text cannot pass for a line or a field of ours") {
-  const std::string forged = "x\n2026-11-20T12:00:00.123Z warn  room: Authentication failed for 6.6.6.6";
+  const std::string forged =
+      "x\n2026-11-20T12:00:00.123Z warn  room: Authentication failed for 6.6.6.6";
   CHECK(lines(line(LogStyle::text, "joined", {{"user", forged}})).size() == 1);
   const json parsed =
       json::parse(line(LogStyle::json, "joined", {{"level", "fatal"}, {"msg", "other"}}));
@@ -177,8 +190,9 @@ TEST_CASE("a client's text cannot pass for a line or a field of ours") {
 }
 
 TEST_CASE("numbers that JSON has not are null") {
-  const json parsed = json::parse(line(LogStyle::json, "odd", {{"nan", std::nan("")},
-                                       {"inf", std::numeric_limits<double>::infinity()}}));
+  const json parsed =
+      json::parse(line(LogStyle::json, "odd",
+                       {{"nan", std::nan("")}, {"inf", std::numeric_limits<double>::infinity()}}));
   CHECK(parsed["nan"].is_null());
   CHECK(parsed["inf"].is_null());
 }
@@ -266,8 +280,8 @@ TEST_CASE("a file rotates by size and keeps max_files old ones") {
   const std::string path = folder.file("relay.log");
   auto file = LogFile::open({path, 20, 2});
   REQUIRE(file.has_value());
-  for (const char* text : {"first 9..", "second 9.", "third 9..", "fourth 9.", "fifth 9..", "sixth 9.",
-                           "seventh 9"}) {
+  for (const char* text :
+       {"first 9..", "second 9.", "third 9..", "fourth 9.", "fifth 9..", "sixth 9.", "seventh 9"}) {
     CHECK(file->write(text) == 0);
   }
   CHECK(content(path) == "seventh 9\n");
@@ -364,8 +378,8 @@ TEST_CASE("a missing folder is one clear error, and the log before it goes on") 
   REQUIRE(start_log(to_file(path)).has_value());
   const auto failed = start_log(to_file(folder.file("no/such/tandemd.log")));
   REQUIRE_FALSE(failed.has_value());
-  CHECK(failed.error() ==
-        "cannot open log.file " + folder.file("no/such/tandemd.log") + ": No such file or directory");
+  CHECK(failed.error() == "cannot open log.file " + folder.file("no/such/tandemd.log") +
+                              ": No such file or directory");
   log(LogLevel::info, "relay", "still here");
   stop_log();
   CHECK(content(path).find("still here") != std::string::npos);
