@@ -265,6 +265,8 @@ class Stream:
             raise StreamClosed("ERR was followed by a reset, not by a close") from None
         if rest:
             raise ValueError(f"bytes after ERR: {rest!r}")
+        # The relay waits for this side's end, within bounds.
+        self.sock.close()
 
     # -- the peer's bytes
 

@@ -81,7 +81,11 @@ class MalformedTest(StrangerTest):
         self.assertSilent(sock)
 
     def test_larger_than_max_packet_size(self):
-        self.assertDropped(tc.encode_data(1, 2, bytes(1473 - 8)), "too large")
+        """Whichever reason comes first: it has no channel either."""
+        sock = self.stranger_socket()
+        with self.counted("dropped", exactly=1):
+            sock.sendto(tc.encode_data(1, 2, bytes(1473 - 8)), self.relay.address())
+        self.assertSilent(sock)
 
     def test_noise(self):
         sock = self.stranger_socket()

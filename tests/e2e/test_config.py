@@ -76,8 +76,12 @@ class ConfigTest(unittest.TestCase):
         self.assertRefused(relay, "tandem.toml")
 
     def test_no_such_key_file(self):
-        relay = self.daemon({"security.key_file": "/nonexistent/keys"})
-        self.assertRefused(relay, "/nonexistent/keys")
+        """A file that was named is never made: the fleet's keys are somewhere else, then."""
+        relay = self.daemon()
+        missing = relay.folder / "absent" / "keys"
+        relay.write_config({"security.key_file": str(missing)})
+        self.assertRefused(relay, str(missing))
+        self.assertFalse(missing.exists())
 
     def test_bad_key_files(self):
         for text in ("1 abcd\n", "1\n", "one " + "00" * 32 + "\n", "1 " + "0g" * 32 + "\n"):

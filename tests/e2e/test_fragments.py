@@ -88,7 +88,7 @@ class NarrowLinkTest(NamespaceTest):
         self.allow_fragments(a, b)
         a.send(bytes(1464))
         self.assertEqual(b.recv(3.0), bytes(1464))
-        with self.counted("dropped", exactly=1):
+        with self.counted("too big for the link", exactly=1):
             a.send(bytes(1465))
         self.assertIsNone(b.recv(0.3))
         self.assertExchange(a, b)
