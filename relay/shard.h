@@ -2,7 +2,7 @@
 // goes back. Nothing is shared with other shards but the rings of Inbox; nothing is allocated for a
 // packet.
 //
-// A turn: wait, drain what other threads left, datagrams, streams, timers, carry out.
+// A turn: wait, commands, datagrams, streams, what sibling shards left, timers, carry out.
 #pragma once
 
 #include <algorithm>
@@ -44,12 +44,13 @@ class Shard {
     io_.turn(has_backlog() ? std::optional<Nanos>(io_.now()) : core_.next_deadline());
     core_.begin_turn(io_.now(), io_.unix_now(), io_.stream_bytes_free());
     drain_commands();
-    drain_siblings();
     on_datagrams(io_.datagrams());
     for (const StreamEvent& event : io_.stream_events()) {
       core_.on_stream_event(event);
       flush();
     }
+    // After the events: the back end may give an arrival the slot whose end is among them.
+    drain_siblings();
     core_.on_timers(kTimerBudget);
     flush();
     send_messages();

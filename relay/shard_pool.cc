@@ -1,5 +1,6 @@
 #include "relay/shard_pool.h"
 
+#include <signal.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 
@@ -14,6 +15,9 @@ namespace {
 
 // Descriptors that are not connections: listeners, rings, the control core, files, pipes.
 constexpr rlim_t kDescriptorsReserved = 64;
+
+// What tells a bulk flow: setting up a pipe has paid by then.
+constexpr uint32_t kBulkBytes = 4u << 20;
 
 // As many connections as this process may have descriptors; a shard may come to hold all of them.
 uint32_t streams_max_of() {
@@ -142,7 +146,8 @@ Result<std::unique_ptr<ShardPool>, std::string> ShardPool::open(const Config& co
                      .shards = shards,
                      .sessions_max = settings.max_sessions,
                      .streams_max = streams_max,
-                     .transfer_bulk = config.engine.zero_copy == ZeroCopy::splice};
+                     .transfer_after = config.engine.zero_copy == ZeroCopy::splice ? kBulkBytes
+                                                                                   : UINT32_MAX};
     member->stream_bytes = uint64_t{options.stream_buffers} * options.stream_buffer_bytes;
     member->io = std::move(*io);
     member->shard = std::make_unique<Shard<UringIo>>(
@@ -162,6 +167,11 @@ void ShardPool::wake(uint32_t shard) {
 }
 
 void ShardPool::start() {
+  // Signals are control's: one that a shard took would only end its wait.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   for (const auto& member : members_) {
     member->thread = std::thread([&member = *member] {
       name_thread("shard-" + std::to_string(member.place.index));
@@ -171,6 +181,7 @@ void ShardPool::start() {
       member.shard->run();
     });
   }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void ShardPool::join() {

@@ -193,7 +193,9 @@ Lifecycle::Due Lifecycle::next_due(const Session& session) {
     }
   }
   if (session.streams == kNone && (path == nullptr || !path->any_bound())) {
-    consider(after(session.last_live, settings.session_timeout), CloseReason::idle, -1);
+    // A drain does not wait for whoever might come back.
+    consider(after(session.last_live, state_.draining ? 0 : settings.session_timeout),
+             CloseReason::idle, -1);
   }
   return due;
 }

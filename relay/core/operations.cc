@@ -131,7 +131,10 @@ void Operations::on(const DescribeSession& command) {
   state_.tell(row_of(session, command.request));
 }
 
-void Operations::on(const SetDrain& command) { state_.draining = command.draining; }
+void Operations::on(const SetDrain& command) {
+  state_.draining = command.draining;
+  settle_all();
+}
 
 void Operations::on(const SetGlobalShare& command) {
   state_.global_share = rate_limit_of(command.bytes_per_second, *state_.settings);
@@ -140,12 +143,17 @@ void Operations::on(const SetGlobalShare& command) {
 void Operations::on(const ApplySettings& command) {
   const ShardSettings* const before = state_.settings;
   state_.apply(*command.settings);
+  settle_all();
+  state_.tell(SettingsApplied{before});
+}
+
+// What was decided by the settings before is decided anew.
+void Operations::settle_all() {
   for (uint32_t i = state_.sessions.next_live(0); i != Slab<Session>::kNone;
        i = state_.sessions.next_live(i + 1)) {
     lifecycle_.set_rate(state_.sessions[i]);
     lifecycle_.settle(i);
   }
-  state_.tell(SettingsApplied{before});
 }
 
 void Operations::on(const StopShard&) {

@@ -29,6 +29,7 @@ class Operations {
 
   void done(RequestId request, CommandOutcome outcome);
   [[nodiscard]] SessionRow row_of(uint32_t session, RequestId request);
+  void settle_all();
   // Whoever is connected from there is cut off.
   void cut(const Network& network);
 

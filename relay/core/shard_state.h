@@ -73,7 +73,8 @@ struct ShardPlace {
   uint32_t shards = 1;
   uint32_t sessions_max = 0;
   uint32_t streams_max = 0;
-  bool transfer_bulk = false;  // bulk lanes go by StreamAction::transfer
+  // A lane that has carried so much is bulk and goes by StreamAction::transfer; UINT32_MAX = never.
+  uint32_t transfer_after = UINT32_MAX;
 };
 
 // The bucket of a session or a share: the rate with the window and burst of [bandwidth]; 0 = none.

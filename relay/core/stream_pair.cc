@@ -10,8 +10,6 @@ namespace {
 constexpr uint64_t kBufferShare = 16;
 // A rate's pause ends when this much may be read, so that a slow session is not woken for bytes.
 constexpr uint64_t kRateQuantum = 16u << 10;
-// What tells a bulk flow, where those are moved within the kernel.
-constexpr uint32_t kBulkBytes = 4u << 20;
 
 }  // namespace
 
@@ -66,7 +64,7 @@ void StreamPair::grant(Stream& stream) {
     state_.counters.lane_pauses.add();
     return;
   }
-  const bool bulk = state_.place.transfer_bulk && stream.burst >= kBulkBytes;
+  const bool bulk = stream.burst >= state_.place.transfer_after && state_.place.transfer_after != UINT32_MAX;
   if (bulk && stream.in_flight != 0) return;  // order: the buffers leave first
   const uint32_t credit = within_rate(stream, window - stream.in_flight);
   if (credit == 0) return;
