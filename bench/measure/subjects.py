@@ -7,6 +7,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -44,19 +45,28 @@ def _await_listening(process, port, log):
         time.sleep(0.02)
 
 
+def _await_free(port):
+    """A process that has ended may leave its io_uring behind, and with it its sockets, for some 100 ms."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while _listens(port):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"port {port} is taken; is an earlier measurement still running?")
+        time.sleep(0.02)
+
+
 def _stop(process):
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
+        print(f"  {process.args} did not stop in {STOP_TIMEOUT_S} s: killed", file=sys.stderr)
         process.kill()
         process.wait()
 
 
 @contextlib.contextmanager
 def _serving(name, command, port, route, cpu, folder, environment=None):
-    if _listens(port):
-        raise RuntimeError(f"{name}: port {port} is taken; is an earlier measurement still running?")
+    _await_free(port)
     log = folder / f"{name}.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -130,6 +140,8 @@ class Tandem:
         "storage.driver": "none",
         "monitoring.port": 18002,
         "log.level": "warn",
+        # The pairs of a run that is over are nobody's: a stop need not wait for them.
+        "sessions.drain_timeout_s": 0,
     }
     # Idle pairs are silent here, so that nothing but the relay's own timers is seen.
     PATIENT = {
