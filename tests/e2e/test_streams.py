@@ -557,5 +557,22 @@ class TimeoutsTest(RelayTest):
         self.assertJoined(*self.stream_pair(tokens, lane=0))
 
 
+class StalledReaderTest(RelayTest):
+    config = {"sessions.keepalive_interval_s": 1, "sessions.keepalive_timeout_s": 2}
+
+    def test_a_reader_that_pauses_is_alive(self):
+        """It answers every probe of its closed window: silent but live, so it is never cut."""
+        a, b = self.stream_pair(receive_buffer=65536, timeout=60)
+        size = 24 * MIB
+        sent: list[str] = []
+        sender = threading.Thread(target=lambda: sent.append(send_pattern(a, 1, size)),
+                                  daemon=True)
+        sender.start()
+        self.assertFalse(b.failed(6), "cut while it paused")
+        count, got = receive_hash(b)
+        sender.join(10)
+        self.assertEqual((count, [got]), (size, sent))
+
+
 if __name__ == "__main__":
     unittest.main()
