@@ -115,34 +115,35 @@ void DatagramPath::on_data(const Datagram& from, const Run& run) {
   if (header->shard_key != static_cast<uint8_t>(session.id)) {
     return state_.drop(DropReason::wrong_shard_key, run.packets);
   }
-  UdpEnd& end = path->ends[slot];
-  end.last_seen = state_.millis();
+  path->ends[slot].last_seen = state_.millis();
   if (!path->ends[1 - slot].bound()) return state_.drop(DropReason::not_paired, run.packets);
-  const uint32_t packets = within_caps(from, run, end, session);
+  const uint32_t packets = within_caps(from, run, *path, slot, session);
   session.dropped_packets += run.packets - packets;
   if (packets != 0) forward(run, packets, *path, static_cast<uint8_t>(slot), from.buffer);
 }
 
-uint32_t DatagramPath::within_caps(const Datagram& from, const Run& run, UdpEnd& end,
-                                   Session& session) {
+uint32_t DatagramPath::within_caps(const Datagram& from, const Run& run, UdpPath& path,
+                                   uint32_t slot, Session& session) {
   if (std::min(run.length, run.segment_size) > state_.settings->max_packet_size) {
     state_.drop(DropReason::too_large, run.packets);
     return 0;
   }
   uint32_t packets = run.packets;
+  UdpEnd& end = path.ends[slot];
   if (!end.exempt && !state_.packet_rate.unlimited()) {
-    const uint64_t allowed = end.packets.available(state_.packet_rate, state_.now);
+    const uint64_t allowed = path.packets[slot].available(state_.packet_rate, state_.now);
     if (allowed < packets) {
       state_.drop(DropReason::over_packet_rate, packets - allowed);
       packets = static_cast<uint32_t>(allowed);
       // A flood is an offence; a burst is not. Ten a second at most, so that only a source that
       // keeps it up for the threshold's tenth part in seconds is banned.
-      if (state_.millis() / 100 != end.over_rate_at) {
-        end.over_rate_at = state_.millis() / 100;
+      const auto tenth = static_cast<uint8_t>(state_.millis() / 100 % 64);
+      if (tenth != end.over_rate_at) {
+        end.over_rate_at = tenth & 63;
         state_.offence(from.source.address);
       }
     }
-    end.packets.charge_allowing_debt(state_.packet_rate, state_.now, packets);
+    path.packets[slot].charge_allowing_debt(state_.packet_rate, state_.now, packets);
   }
   const uint32_t payload = run.segment_size - uint32_t{kDataHeaderSize};
   const auto within = [&](RateBucket& bucket, const BucketLimit& limit, DropReason reason) {
@@ -159,7 +160,7 @@ uint32_t DatagramPath::within_caps(const Datagram& from, const Run& run, UdpEnd&
     }
     bucket.charge_allowing_debt(limit, state_.now, bytes);
   };
-  within(session.bandwidth, session.rate, DropReason::over_session_bandwidth);
+  within(session.bandwidth, state_.rates.limit(session.rate), DropReason::over_session_bandwidth);
   state_.counters.demand.add(uint64_t{packets} * payload);
   within(state_.global_bucket, state_.global_share, DropReason::over_global_bandwidth);
   return packets;
@@ -199,7 +200,8 @@ void DatagramPath::on_ping(const Datagram& from, const Run& run) {
   } else {
     UdpEnd& end = path->ends[slot];
     end.last_seen = state_.millis();
-    if (!end.exempt && end.packets.charge(state_.packet_rate, state_.now, 1) == RateVerdict::over) {
+    if (!end.exempt &&
+        path->packets[slot].charge(state_.packet_rate, state_.now, 1) == RateVerdict::over) {
       return state_.drop(DropReason::over_packet_rate);
     }
   }

@@ -31,7 +31,7 @@ class DatagramPath {
   void on_run(const Datagram& from, const Run& run);
   void on_data(const Datagram& from, const Run& run);
   // How many of the run's packets its source and its session may send now; drops the others.
-  [[nodiscard]] uint32_t within_caps(const Datagram& from, const Run& run, UdpEnd& end,
+  [[nodiscard]] uint32_t within_caps(const Datagram& from, const Run& run, UdpPath& path, uint32_t slot,
                                      Session& session);
   void forward(const Run& run, uint32_t packets, UdpPath& path, uint8_t slot, BufferId buffer);
   void on_ping(const Datagram& from, const Run& run);

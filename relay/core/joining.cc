@@ -111,6 +111,11 @@ bool Joining::begin(Stream& stream, StreamStage stage, const LocalAddress& local
 
 void Joining::read_more(Stream& stream) {
   Greeting& greeting = state_.greetings[stream.greeting];
+  // What was understood makes room: a header, a line and a proof may together be more than fit.
+  std::memmove(greeting.bytes.data(), greeting.bytes.data() + greeting.begin,
+               greeting.end - greeting.begin);
+  greeting.end = static_cast<uint16_t>(greeting.end - greeting.begin);
+  greeting.begin = 0;
   state_.act({.kind = StreamAction::Kind::read_line, .stream = stream.id,
               .bytes = static_cast<uint32_t>(
                   std::min(kJoinLineMax, greeting.bytes.size() - greeting.end)),
@@ -121,7 +126,8 @@ void Joining::on_line(Stream& stream, uint32_t bytes) {
   Greeting& greeting = state_.greetings[stream.greeting];
   if (bytes == 0) {
     // Nothing said at all: whoever looks whether the port is open does so.
-    state_.counters.joins[greeting.end == 0 ? JoinOutcome::health_check : JoinOutcome::gone].add();
+    const bool silent = greeting.end == 0 && stream.stage != StreamStage::proving;
+    state_.counters.joins[silent ? JoinOutcome::health_check : JoinOutcome::gone].add();
     return lifecycle_.drop(stream, Lifecycle::Manner::quiet);
   }
   greeting.end = static_cast<uint16_t>(greeting.end + bytes);
@@ -191,7 +197,7 @@ void Joining::take_first_line(Stream& stream) {
       break;
   }
   const JoinLine& line = result.line;
-  if (belongs_elsewhere(stream, line.claims)) return;
+  if (belongs_elsewhere(stream, line)) return;
   Greeting& taken = state_.greetings[stream.greeting];
   taken.begin = static_cast<uint16_t>(taken.begin + result.consumed);
   taken.takeover = line.takeover ? 1 : 0;
@@ -207,11 +213,14 @@ void Joining::take_first_line(Stream& stream) {
   take_verdict(stream, verdict, judged);
 }
 
-// A token that does not verify goes nowhere: only the key's holder can make another shard work.
-bool Joining::belongs_elsewhere(Stream& stream, const ClaimsBytes& claims) {
-  const uint32_t owner = state_.owner(session_id_of(claims));
+// A token that does not verify goes nowhere, and is refused here; whoever will PROVE it has shown
+// nothing yet.
+bool Joining::belongs_elsewhere(Stream& stream, const JoinLine& line) {
+  const uint32_t owner = state_.owner(session_id_of(line.claims));
   if (owner == state_.place.index) return false;
-  if (!state_.verifier.secret_of(claims)) return false;  // refused as any bad token
+  const auto secret = state_.verifier.secret_of(line.claims);
+  if (!secret) return false;
+  if (line.verb == JoinVerb::join && !constant_time_equal(*secret, line.secret)) return false;
   state_.counters.joins[JoinOutcome::handed_over].add();
   state_.act({.kind = StreamAction::Kind::hand_over, .stream = stream.id, .bytes = owner});
   return true;

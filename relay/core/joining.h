@@ -35,7 +35,7 @@ class Joining {
   [[nodiscard]] bool take_proxy_header(Stream& stream);
   void take_first_line(Stream& stream);
   void take_proof(Stream& stream);
-  [[nodiscard]] bool belongs_elsewhere(Stream& stream, const ClaimsBytes& claims);
+  [[nodiscard]] bool belongs_elsewhere(Stream& stream, const JoinLine& line);
   void challenge(Stream& stream);
   void take_verdict(Stream& stream, TokenVerdict verdict, const TokenClaims& claims);
   void join(Stream& stream, const TokenClaims& claims);

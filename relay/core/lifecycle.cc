@@ -94,30 +94,23 @@ Lifecycle::Opened Lifecycle::open(const TokenClaims& claims) {
       return {Opening::over_capacity, kNone};
     }
     Session& session = state_.sessions[index];
-    session.opened = state_.now;
-    session.rate = state_.session_rate;
+    session.opened_s = state_.seconds();
     touch(session);
     state_.counters.sessions_opened.add();
     state_.counters.sessions.set(state_.sessions.size());
   }
   Session& session = state_.sessions[index];
   session.lanes_max = tighter(session.lanes_max, claims.lanes_max);
-  const uint32_t rate_kbps = tighter(session.rate_kbps, claims.rate_kbps);
-  if (rate_kbps != session.rate_kbps) {
-    session.rate_kbps = rate_kbps;
-    session.rate =
-        rate_limit_of(tighter(uint64_t{rate_kbps} * 125, state_.settings->session_bytes_per_second),
-                      *state_.settings);
+  const auto rate = state_.rates.number_of(tighter(state_.rates.kbps(session.rate), claims.rate_kbps),
+                                           *state_.settings);
+  if (!rate) {
+    state_.tell(LogEvent{LogKind::table_full, {}, session.id, "session_rates", 0});
+    settle(index);
+    return {Opening::over_capacity, kNone};
   }
+  session.rate = *rate;
   settle(index);
   return {known ? Opening::known : Opening::opened, index};
-}
-
-void Lifecycle::set_rate(Session& session) {
-  constexpr uint64_t kBytesPerKbit = 125;
-  session.rate = rate_limit_of(tighter(session.rate_kbps * kBytesPerKbit,
-                                       state_.settings->session_bytes_per_second),
-                               *state_.settings);
 }
 
 void Lifecycle::end(uint32_t index, CloseReason reason, LaneEnd lane_end) {
@@ -174,7 +167,7 @@ Lifecycle::Due Lifecycle::next_due(const Session& session) {
     if (at < due.at) due = {at, reason, slot};
   };
   if (settings.max_lifetime != 0) {
-    consider(session.opened + settings.max_lifetime, CloseReason::over_quota, -1);
+    consider(state_.opened(session) + settings.max_lifetime, CloseReason::over_quota, -1);
   }
   const UdpPath* path = state_.sessions.path_of(session);
   if (path != nullptr) {
@@ -237,7 +230,10 @@ void Lifecycle::unbind(UdpPath& path, uint8_t slot, CloseReason reason) {
   path.alone_since = state_.millis();
   touch(session);
   const auto other = static_cast<uint8_t>(1 - slot);
-  if (path.ends[other].bound()) tell_bound(path, other);
+  if (path.ends[other].bound()) {
+    tell_bound(path, other);
+    state_.counters.notices.add();
+  }
   settle(path.session);
 }
 
@@ -349,18 +345,17 @@ void Lifecycle::refuse(Stream& stream, ErrorCode code) {
     if (!handle) return drop(stream, Manner::quiet);
     stream.greeting = handle->index;
   }
-  // The line is written where the first line was read: it must last until it is sent, and what
-  // came after the first line goes nowhere now.
+  // The line must last until it is sent; what came after the first line goes nowhere now.
   Greeting& greeting = state_.greetings[stream.greeting];
-  const size_t length = write_err_line(std::span(greeting.bytes).first<kErrLineMax>(), code,
-                                       retry_after_s(code, *state_.settings));
+  const size_t length =
+      write_err_line(greeting.err_line, code, retry_after_s(code, *state_.settings));
   stream.stage = StreamStage::refused;
   stream.early = 0;
   stream.in_flight = 0;
   state_.act({.kind = StreamAction::Kind::send_bytes,
               .stream = stream.id,
               .bytes = static_cast<uint32_t>(length),
-              .data = greeting.bytes.data()});
+              .data = greeting.err_line.data()});
   state_.act({.kind = StreamAction::Kind::linger_close, .stream = stream.id});
   state_.timers.schedule(state_.stream_timer(stream.id.index), state_.now + kLingerTimeout);
 }

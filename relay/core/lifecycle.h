@@ -21,8 +21,6 @@ class Lifecycle {
   // Ends all of its connections and frees it.
   void end(uint32_t session, CloseReason reason, LaneEnd lane_end);
   void on_session_timer(uint32_t session);
-  // From its tokens' caps and the settings.
-  void set_rate(Session& session);
   // Something came from one of its sides, or a connection began or ended.
   void touch(Session& session) { session.last_live = state_.millis(); }
   // To be called after any change of its connections: keeps the counts and the timer.

@@ -87,11 +87,9 @@ SessionRow Operations::row_of(uint32_t index, RequestId request) {
   row.session_id = session.id;
   row.shard = static_cast<uint16_t>(state_.place.index);
   row.paired = session.counted_paired;
-  row.age = state_.now - session.opened;
+  row.age = state_.now - state_.opened(session);
   Millis last = session.last_live;
-  const uint64_t own_rate = uint64_t{session.rate_kbps} * 125;
-  const uint64_t cap = state_.settings->session_bytes_per_second;
-  row.rate_bytes_per_second = own_rate == 0 || (cap != 0 && cap < own_rate) ? cap : own_rate;
+  row.rate_bytes_per_second = state_.rates.bytes_per_second(session.rate);
   row.dropped_packets = session.dropped_packets;
   const UdpPath* const path = state_.sessions.path_of(session);
   for (size_t slot : {0u, 1u}) {
@@ -151,7 +149,6 @@ void Operations::on(const ApplySettings& command) {
 void Operations::settle_all() {
   for (uint32_t i = state_.sessions.next_live(0); i != Slab<Session>::kNone;
        i = state_.sessions.next_live(i + 1)) {
-    lifecycle_.set_rate(state_.sessions[i]);
     lifecycle_.settle(i);
   }
 }

@@ -20,24 +20,24 @@ inline constexpr uint8_t kSlots[] = {0, 1};
 using Millis = uint32_t;
 [[nodiscard]] constexpr Nanos to_nanos(Millis since) { return Nanos{since} * 1'000'000; }
 
-// One side's UDP binding.
+// One side's UDP binding. A relay holds a million of these: ordered so that nothing is padding.
 struct UdpEnd {
   Endpoint remote;     // port 0 = not bound
   uint16_t local = 0;  // in LocalAddresses: where its BIND arrived
   uint16_t max_payload = 0;
-  bool exempt = false;
-  bool ever_bound = false;
+  bool exempt : 1 = false;
+  bool ever_bound : 1 = false;
+  uint8_t over_rate_at : 6 = 0;  // the tenth of a second, modulo 64, in which it last was over rate
   uint32_t cookie_time = 0;  // of the BIND that bound it; only a newer cookie moves it
   Millis last_seen = 0;
   Millis bound_at = 0;  // or moved
   std::array<uint8_t, kClientNonceSize> nonce{};
-  uint32_t over_rate_at = 0;  // the tenth of a second in which it last was over its packet rate
-  RateBucket packets;
 
   [[nodiscard]] bool bound() const { return remote.port != 0; }
 };
 
 struct UdpPath {
+  RateBucket packets[2];  // by end
   UdpEnd ends[2];
   uint32_t channel_id = 0;
   uint32_t session = kNone;
@@ -50,18 +50,18 @@ struct UdpPath {
 struct Session {
   uint64_t id = 0;
   RateBucket bandwidth;
-  BucketLimit rate;        // of the session, or of its tokens where they say less
   uint64_t bytes[2] = {};  // payload forwarded, by the slot that sent it
   uint64_t packets[2] = {};
-  Nanos opened = 0;
-  uint32_t rate_kbps = 0;  // the smallest that a token named; 0 = the server's
+  uint32_t opened_s = 0;  // seconds since the shard started
   uint32_t dropped_packets = 0;
   uint32_t udp = kNone;      // its UdpPath
   uint32_t streams = kNone;  // the first of its streams
   Millis last_live = 0;      // when its last connection ended, or something last came
-  uint16_t lanes_max = 0;    // the smallest that a token named; 0 = the server's
+  uint16_t rate = 0;         // in SessionRates: the smallest that a token named
+  uint16_t lanes_max = 0;    // likewise; 0 = the server's
   uint8_t stream_count[2] = {};
   bool counted_paired = false;
 };
+static_assert(sizeof(UdpEnd) <= 44 && sizeof(UdpPath) <= 120 && sizeof(Session) <= 80);
 
 }  // namespace tandem

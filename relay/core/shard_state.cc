@@ -13,20 +13,7 @@ Value draw(const Environment& environment) {
   return value;
 }
 
-uint64_t burst_of(uint64_t per_second, const ShardSettings& settings) {
-  const double window_s =
-      static_cast<double>(settings.bandwidth_window) / static_cast<double>(kNanosPerSecond);
-  const double burst = static_cast<double>(per_second) * window_s * settings.bandwidth_burst;
-  // Never less than the largest datagram: it would not pass at all.
-  return static_cast<uint64_t>(burst) + settings.max_packet_size;
-}
-
 }  // namespace
-
-BucketLimit rate_limit_of(uint64_t bytes_per_second, const ShardSettings& settings) {
-  if (bytes_per_second == 0) return {};
-  return BucketLimit::per_second(bytes_per_second, burst_of(bytes_per_second, settings));
-}
 
 ShardState::ShardState(ShardPlace the_place, const ShardSettings& the_settings,
                        SharedCounts& the_shared, Environment the_environment, Nanos start)
@@ -59,7 +46,7 @@ ShardState::ShardState(ShardPlace the_place, const ShardSettings& the_settings,
 void ShardState::apply(const ShardSettings& next) {
   settings = &next;
   verifier = TokenVerifier(next.keys);
-  session_rate = rate_limit_of(next.session_bytes_per_second, next);
+  rates.apply(next);
   packet_rate = next.packets_per_second == 0
                     ? BucketLimit{}
                     : BucketLimit::per_second(next.packets_per_second, next.packets_per_second);

@@ -20,6 +20,7 @@
 #include "relay/core/rate_limiter.h"
 #include "relay/core/relay_counters.h"
 #include "relay/core/revocations.h"
+#include "relay/core/session_rates.h"
 #include "relay/core/session_table.h"
 #include "relay/core/stream_table.h"
 
@@ -77,9 +78,6 @@ struct ShardPlace {
   uint32_t transfer_after = UINT32_MAX;
 };
 
-// The bucket of a session or a share: the rate with the window and burst of [bandwidth]; 0 = none.
-[[nodiscard]] BucketLimit rate_limit_of(uint64_t bytes_per_second, const ShardSettings& settings);
-
 class ShardState {
  public:
   ShardState(ShardPlace place, const ShardSettings& settings, SharedCounts& shared,
@@ -88,6 +86,12 @@ class ShardState {
   void apply(const ShardSettings& settings);
 
   [[nodiscard]] Millis millis() const { return static_cast<Millis>((now - started) / 1'000'000); }
+  [[nodiscard]] uint32_t seconds() const {
+    return static_cast<uint32_t>((now - started) / kNanosPerSecond);
+  }
+  [[nodiscard]] Nanos opened(const Session& session) const {
+    return started + Nanos{session.opened_s} * kNanosPerSecond;
+  }
   // Nanoseconds from `since` to now.
   [[nodiscard]] Nanos elapsed(Millis since) const { return to_nanos(millis() - since); }
   // The cookie's clock: seconds, monotonic.
@@ -138,7 +142,7 @@ class ShardState {
   SourceBudgets unvalidated;  // who has not proved an address
   SourceBudgets validated;    // who has: what a BIND may cost
   SourceBudgets arrivals;     // new connections a minute
-  BucketLimit session_rate;
+  SessionRates rates;
   BucketLimit packet_rate;
   BucketLimit global_share;
   RateBucket global_bucket;

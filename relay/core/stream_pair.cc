@@ -50,7 +50,7 @@ void StreamPair::account(Stream& stream, uint32_t bytes) {
   session.last_live = state_.millis();
   state_.counters.stream_bytes.add(bytes);
   state_.counters.demand.add(bytes);
-  session.bandwidth.charge_allowing_debt(session.rate, state_.now, bytes);
+  session.bandwidth.charge_allowing_debt(state_.rates.limit(session.rate), state_.now, bytes);
   state_.global_bucket.charge_allowing_debt(state_.global_share, state_.now, bytes);
 }
 
@@ -78,14 +78,16 @@ uint32_t StreamPair::within_rate(Stream& stream, uint32_t wanted) {
   Session& session = state_.sessions[stream.session];
   const auto judge = [&](const RateBucket& bucket, const BucketLimit& limit) {
     if (limit.unlimited()) return state_.now;
-    const uint64_t available = bucket.available(limit, state_.now);
-    if (available >= std::min<uint64_t>(wanted, kRateQuantum)) {
-      wanted = static_cast<uint32_t>(std::min<uint64_t>(wanted, available));
-      return state_.now;
+    // Where a whole burst is less than that, when the bucket is full.
+    const Nanos at =
+        bucket.when_allowed(limit, state_.now, std::min<uint64_t>(wanted, kRateQuantum));
+    if (at <= state_.now) {
+      wanted = static_cast<uint32_t>(
+          std::min<uint64_t>(wanted, bucket.available(limit, state_.now)));
     }
-    return bucket.when_allowed(limit, state_.now, kRateQuantum);
+    return at;
   };
-  const Nanos ready = std::max(judge(session.bandwidth, session.rate),
+  const Nanos ready = std::max(judge(session.bandwidth, state_.rates.limit(session.rate)),
                                judge(state_.global_bucket, state_.global_share));
   if (ready <= state_.now) return wanted;
   state_.counters.rate_pauses.add();
