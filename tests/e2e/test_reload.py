@@ -14,8 +14,8 @@ class ReloadTest(RelayTest):
         """Each test begins with the same file and keys."""
         self.relay.write_keys({1: KEY, 2: OTHER_KEY})
         self.relay.write_config(self.config | {"engine.shards": 2})
-        self.relay.signal(signal.SIGHUP)
-        self.assertTrue(eventually(lambda: self.passes(1400)))
+        self.relay.ctl("reload")
+        self.assertTrue(self.passes(1400))
 
     def passes(self, size: int) -> bool:
         a, b = self.datagram_pair()
