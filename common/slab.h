@@ -88,6 +88,11 @@ class Slab {
     return {index, generations()[index]};
   }
 
+  // Of an entry of this slab.
+  [[nodiscard]] std::uint32_t index_of(const T& entry) const {
+    return static_cast<std::uint32_t>(&entry - static_cast<const T*>(slots_memory_.data()));
+  }
+
   [[nodiscard]] bool live(std::uint32_t index) const {
     return index < touched_ && (generations()[index] & 1) != 0;
   }

@@ -147,7 +147,10 @@ Result<std::unique_ptr<ShardPool>, std::string> ShardPool::open(const Config& co
                      .sessions_max = settings.max_sessions,
                      .streams_max = streams_max,
                      .transfer_after = config.engine.zero_copy == ZeroCopy::splice ? kBulkBytes
-                                                                                   : UINT32_MAX};
+                                                                                   : UINT32_MAX,
+                     .greeting_bytes = config.listen.proxy_protocol
+                                           ? uint32_t{kProxyHeaderMax + kJoinLineMax}
+                                           : uint32_t{kJoinLineMax}};
     member->stream_bytes = uint64_t{options.stream_buffers} * options.stream_buffer_bytes;
     member->io = std::move(*io);
     member->shard = std::make_unique<Shard<UringIo>>(

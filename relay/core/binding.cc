@@ -122,16 +122,12 @@ void Binding::admit(const Datagram& from, const Bind& bind, const TokenClaims& c
   if (!end.bound() && lifecycle_.connections(session, slot) >= lifecycle_.connections_per_slot()) {
     return refuse(from, bind, ErrorCode::session_full, BindOutcome::session_full);
   }
-  if (end.ever_bound) {
-    // A delayed BIND, or one replayed from where the client was before, does not win back.
-    if (cookie_issue_time(bind.cookie) <= end.cookie_time && end.bound()) {
-      state_.counters.binds[BindOutcome::stale_move].add();
-      return state_.drop(DropReason::cookie_not_newer);
-    }
-    if (end.bound() && state_.elapsed(end.bound_at) < kRoamPause) {
-      state_.counters.binds[BindOutcome::rate_limited].add();
-      return state_.drop(DropReason::roam_too_soon);
-    }
+  // A delayed BIND, or one replayed from where the client was before, does not win back. A client
+  // that moved gets a cookie that does, from the next second on: so one move a second.
+  if (end.bound() && cookie_issue_time(bind.cookie) <= end.cookie_time) {
+    state_.counters.binds[BindOutcome::stale_move].add();
+    if (state_.cookie_now() > end.cookie_time) return challenge(from, bind);
+    return state_.drop(DropReason::roam_too_soon);
   }
   bind_slot(from, bind, *path, slot);
 }
@@ -152,7 +148,7 @@ void Binding::bind_slot(const Datagram& from, const Bind& bind, UdpPath& path, u
   end.exempt = state_.blocklist.is_exempt(from.source.address);
   end.ever_bound = true;
   end.cookie_time = cookie_issue_time(bind.cookie);
-  end.last_seen = end.bound_at = state_.millis();
+  end.last_seen = state_.millis();
   std::copy(bind.nonce.begin(), bind.nonce.end(), end.nonce.begin());
   if (!was_alone) path.alone_since = state_.millis();
 

@@ -6,10 +6,6 @@
 namespace tandem {
 namespace {
 
-std::span<const uint8_t> unread(const Greeting& greeting) {
-  return std::span(greeting.bytes).subspan(greeting.begin, greeting.end - greeting.begin);
-}
-
 uint64_t session_id_of(const ClaimsBytes& claims) {
   constexpr size_t kSessionIdOffset = 8;
   return load_big_endian<uint64_t>(claims.data() + kSessionIdOffset);
@@ -58,7 +54,9 @@ void Joining::on_handed_over(StreamId id, const Endpoint& remote, const LocalAdd
   }
   if (!begin(stream, StreamStage::joining, local)) return;
   Greeting& greeting = state_.greetings[stream.greeting];
-  std::copy(read.begin(), read.end(), greeting.bytes.begin());
+  const std::span<uint8_t> bytes = state_.greetings.bytes(stream.greeting);
+  TANDEM_CHECK(read.size() <= bytes.size());
+  std::copy(read.begin(), read.end(), bytes.begin());
   greeting.end = static_cast<uint16_t>(read.size());
   understand(stream);
 }
@@ -112,14 +110,13 @@ bool Joining::begin(Stream& stream, StreamStage stage, const LocalAddress& local
 void Joining::read_more(Stream& stream) {
   Greeting& greeting = state_.greetings[stream.greeting];
   // What was understood makes room: a header, a line and a proof may together be more than fit.
-  std::memmove(greeting.bytes.data(), greeting.bytes.data() + greeting.begin,
-               greeting.end - greeting.begin);
+  const std::span<uint8_t> bytes = state_.greetings.bytes(stream.greeting);
+  std::memmove(bytes.data(), bytes.data() + greeting.begin, greeting.end - greeting.begin);
   greeting.end = static_cast<uint16_t>(greeting.end - greeting.begin);
   greeting.begin = 0;
   state_.act({.kind = StreamAction::Kind::read_line, .stream = stream.id,
-              .bytes = static_cast<uint32_t>(
-                  std::min(kJoinLineMax, greeting.bytes.size() - greeting.end)),
-              .into = greeting.bytes.data() + greeting.end});
+              .bytes = static_cast<uint32_t>(std::min(kJoinLineMax, bytes.size() - greeting.end)),
+              .into = bytes.data() + greeting.end});
 }
 
 void Joining::on_line(Stream& stream, uint32_t bytes) {
@@ -153,7 +150,7 @@ void Joining::understand(Stream& stream) {
 
 bool Joining::take_proxy_header(Stream& stream) {
   Greeting& greeting = state_.greetings[stream.greeting];
-  const ProxyHeader header = parse_proxy_header(unread(greeting));
+  const ProxyHeader header = parse_proxy_header(state_.greetings.unread(stream.greeting));
   switch (header.progress) {
     case ProxyProgress::need_more:
       read_more(stream);
@@ -180,8 +177,7 @@ bool Joining::take_proxy_header(Stream& stream) {
 }
 
 void Joining::take_first_line(Stream& stream) {
-  const Greeting& greeting = state_.greetings[stream.greeting];
-  const JoinLineResult result = parse_join_line(unread(greeting));
+  const JoinLineResult result = parse_join_line(state_.greetings.unread(stream.greeting));
   switch (result.progress) {
     case LineProgress::need_more:
       return read_more(stream);
@@ -239,7 +235,7 @@ void Joining::challenge(Stream& stream) {
 
 void Joining::take_proof(Stream& stream) {
   Greeting& greeting = state_.greetings[stream.greeting];
-  const ProofLineResult result = parse_proof_line(unread(greeting));
+  const ProofLineResult result = parse_proof_line(state_.greetings.unread(stream.greeting));
   if (result.progress == LineProgress::need_more) return read_more(stream);
   if (result.progress != LineProgress::complete) {
     return refuse_offender(stream, ErrorCode::bad_request, "proof_line");

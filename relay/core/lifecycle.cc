@@ -18,7 +18,7 @@ Cap tighter(Cap a, Cap b) {
 }
 
 // What a client should wait before it tries again; 0 where trying again is no use.
-uint32_t retry_after_s(ErrorCode code, const ShardSettings& settings) {
+uint32_t retry_after_s(ErrorCode code) {
   switch (code) {
     case ErrorCode::over_capacity:
       return 5;
@@ -27,7 +27,7 @@ uint32_t retry_after_s(ErrorCode code, const ShardSettings& settings) {
     case ErrorCode::timeout:
       return 1;
     case ErrorCode::blocked:
-      return static_cast<uint32_t>(settings.blacklist_duration / kNanosPerSecond);
+      return 60;  // the block may last longer: nobody is told how long
     case ErrorCode::bad_token:
     case ErrorCode::expired:
     case ErrorCode::session_full:
@@ -38,6 +38,28 @@ uint32_t retry_after_s(ErrorCode code, const ShardSettings& settings) {
       return 0;
   }
   return 0;
+}
+
+// The ERR line of a code: made once, so that it lasts however long it takes to be sent.
+std::string_view err_line(ErrorCode code) {
+  struct Line {
+    std::array<uint8_t, kErrLineMax> bytes;
+    size_t length = 0;
+  };
+  static std::array<Line, 256> lines = [] {
+    std::array<Line, 256> made{};
+    for (const ErrorCode each :
+         {ErrorCode::bad_token, ErrorCode::expired, ErrorCode::session_full,
+          ErrorCode::over_capacity, ErrorCode::draining, ErrorCode::rate_limited,
+          ErrorCode::not_allowed, ErrorCode::kicked, ErrorCode::blocked, ErrorCode::bad_request,
+          ErrorCode::bad_version, ErrorCode::timeout}) {
+      Line& line = made[static_cast<size_t>(each)];
+      line.length = write_err_line(line.bytes, each, retry_after_s(each));
+    }
+    return made;
+  }();
+  const Line& line = lines[static_cast<size_t>(code)];
+  return {reinterpret_cast<const char*>(line.bytes.data()), line.length};
 }
 
 }  // namespace
@@ -281,7 +303,7 @@ void Lifecycle::tell_error(const Datagram& to, uint64_t session_id,
   reply.destination = to.source;
   reply.source = to.local;
   reply.length = kErrorSize;
-  const uint32_t wait = retry_s != 0 ? retry_s : retry_after_s(code, *state_.settings);
+  const uint32_t wait = retry_s != 0 ? retry_s : retry_after_s(code);
   write_error(std::span(reply.bytes).first<kErrorSize>(),
               {.shard_key = static_cast<uint8_t>(session_id),
                .code = code,
@@ -340,22 +362,14 @@ void Lifecycle::end_lane(Stream& stream, LaneEnd end) {
 void Lifecycle::refuse(Stream& stream, ErrorCode code) {
   state_.counters.joins[outcome_of(code)].add();
   detach(stream);
-  if (stream.greeting == kNone) {
-    const auto handle = state_.greetings.acquire();
-    if (!handle) return drop(stream, Manner::quiet);
-    stream.greeting = handle->index;
-  }
-  // The line must last until it is sent; what came after the first line goes nowhere now.
-  Greeting& greeting = state_.greetings[stream.greeting];
-  const size_t length =
-      write_err_line(greeting.err_line, code, retry_after_s(code, *state_.settings));
   stream.stage = StreamStage::refused;
   stream.early = 0;
   stream.in_flight = 0;
+  const std::string_view line = err_line(code);
   state_.act({.kind = StreamAction::Kind::send_bytes,
               .stream = stream.id,
-              .bytes = static_cast<uint32_t>(length),
-              .data = greeting.err_line.data()});
+              .bytes = static_cast<uint32_t>(line.size()),
+              .data = reinterpret_cast<const uint8_t*>(line.data())});
   state_.act({.kind = StreamAction::Kind::linger_close, .stream = stream.id});
   state_.timers.schedule(state_.stream_timer(stream.id.index), state_.now + kLingerTimeout);
 }
@@ -372,7 +386,7 @@ void Lifecycle::drop(Stream& stream, Manner manner) {
 
 void Lifecycle::release_greeting(Stream& stream) {
   if (stream.greeting == kNone) return;
-  state_.greetings.release(state_.greetings.handle_of(stream.greeting));
+  state_.greetings.release(stream.greeting);
   stream.greeting = kNone;
 }
 

@@ -68,8 +68,7 @@ void RelayCore::on_timers(uint32_t budget) {
 RelayCore::Departure RelayCore::departure(StreamId id) {
   const Stream& stream = state_.streams[id.index];
   const Greeting& greeting = state_.greetings[stream.greeting];
-  return {stream.remote, greeting.local,
-          std::span(greeting.bytes).subspan(greeting.begin, greeting.end - greeting.begin)};
+  return {stream.remote, greeting.local, state_.greetings.unread(stream.greeting)};
 }
 
 void RelayCore::departed(StreamId id) { joining_.on_closed(state_.streams[id.index]); }

@@ -30,7 +30,6 @@ struct UdpEnd {
   uint8_t over_rate_at : 6 = 0;  // the tenth of a second, modulo 64, in which it last was over rate
   uint32_t cookie_time = 0;  // of the BIND that bound it; only a newer cookie moves it
   Millis last_seen = 0;
-  Millis bound_at = 0;  // or moved
   std::array<uint8_t, kClientNonceSize> nonce{};
 
   [[nodiscard]] bool bound() const { return remote.port != 0; }
@@ -54,7 +53,6 @@ struct Session {
   uint64_t packets[2] = {};
   uint32_t opened_s = 0;  // seconds since the shard started
   uint32_t dropped_packets = 0;
-  uint32_t udp = kNone;      // its UdpPath
   uint32_t streams = kNone;  // the first of its streams
   Millis last_live = 0;      // when its last connection ended, or something last came
   uint16_t rate = 0;         // in SessionRates: the smallest that a token named
@@ -62,6 +60,6 @@ struct Session {
   uint8_t stream_count[2] = {};
   bool counted_paired = false;
 };
-static_assert(sizeof(UdpEnd) <= 44 && sizeof(UdpPath) <= 120 && sizeof(Session) <= 80);
+static_assert(sizeof(UdpEnd) == 40 && sizeof(UdpPath) == 112 && sizeof(Session) == 72);
 
 }  // namespace tandem

@@ -6,7 +6,7 @@ namespace tandem {
 
 SessionTable::SessionTable(uint32_t sessions_max, SipKey secret)
     : sessions_(sessions_max),
-      paths_(sessions_max),
+      paths_(size_t{sessions_max} * sizeof(UdpPath)),
       by_id_(sessions_max),
       by_channel_(sessions_max),
       secret_(secret) {}
@@ -32,23 +32,20 @@ uint32_t SessionTable::open(uint64_t session_id) {
 
 void SessionTable::close(uint32_t session) {
   const Session& gone = sessions_[session];
-  if (gone.udp != kNone) {
-    by_channel_.erase(paths_[gone.udp].channel_id, gone.udp,
-                      [&](uint32_t i) { return paths_[i].channel_id; });
-    paths_.release(paths_.handle_of(gone.udp));
+  if (UdpPath* const path = path_of(gone)) {
+    by_channel_.erase(path->channel_id, session, [&](uint32_t i) { return this->path(i).channel_id; });
+    *path = {};
   }
   by_id_.erase(hash_of(gone.id), session, [&](uint32_t i) { return hash_of(sessions_[i].id); });
   sessions_.release(sessions_.handle_of(session));
 }
 
 UdpPath& SessionTable::open_path(uint32_t session, uint32_t channel_id) {
-  const auto handle = paths_.acquire();
-  TANDEM_CHECK(handle);  // as many paths as sessions, and a session has one
-  UdpPath& path = paths_[handle->index];
+  UdpPath& path = this->path(session);
+  path = {};
   path.channel_id = channel_id;
   path.session = session;
-  by_channel_.insert(channel_id, handle->index);
-  sessions_[session].udp = handle->index;
+  by_channel_.insert(channel_id, session);
   return path;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "common/reserved_memory.h"
 #include "common/siphash.h"
 #include "common/slab.h"
 #include "relay/core/index_map.h"
@@ -28,16 +29,16 @@ class SessionTable {
   void prefetch(uint32_t channel_id) const { by_channel_.prefetch(channel_id); }
   [[nodiscard]] UdpPath* find_path(uint32_t channel_id) {
     const uint32_t index =
-        by_channel_.find(channel_id, [&](uint32_t i) { return paths_[i].channel_id == channel_id; });
-    return index == IndexMap::kNotFound ? nullptr : &paths_[index];
+        by_channel_.find(channel_id, [&](uint32_t i) { return path(i).channel_id == channel_id; });
+    return index == IndexMap::kNotFound ? nullptr : &path(index);
   }
 
   [[nodiscard]] Session& operator[](uint32_t session) { return sessions_[session]; }
   [[nodiscard]] const Session& operator[](uint32_t session) const { return sessions_[session]; }
-  [[nodiscard]] UdpPath& path(uint32_t index) { return paths_[index]; }
   // nullptr where the session has none.
   [[nodiscard]] UdpPath* path_of(const Session& session) {
-    return session.udp == kNone ? nullptr : &paths_[session.udp];
+    UdpPath& its = path(sessions_.index_of(session));
+    return its.channel_id == 0 ? nullptr : &its;
   }
 
   [[nodiscard]] uint32_t next_live(uint32_t from) const { return sessions_.next_live(from); }
@@ -45,10 +46,13 @@ class SessionTable {
   [[nodiscard]] uint32_t capacity() const { return sessions_.capacity(); }
 
  private:
+  [[nodiscard]] UdpPath& path(uint32_t session) const {
+    return static_cast<UdpPath*>(paths_.data())[session];
+  }
   [[nodiscard]] uint64_t hash_of(uint64_t session_id) const;
 
   Slab<Session> sessions_;
-  Slab<UdpPath> paths_;
+  ReservedMemory paths_;  // under the session's index; one without a channel is none
   IndexMap by_id_;
   IndexMap by_channel_;  // random 32 bits that the relay drew: their own hash
   SipKey secret_;

@@ -27,13 +27,12 @@
 namespace tandem {
 
 // Fixed bounds of the core, with their reasons.
-inline constexpr uint32_t kGreetingsMax = 16'384;  // half-open connections a shard: 13 MB at most
+inline constexpr uint32_t kGreetingsMax = 16'384;  // half-open connections a shard: 6 MB, 14 behind a proxy
 inline constexpr uint32_t kLaneWindow = 1u << 20;  // bytes in flight of one direction of a lane
 inline constexpr uint32_t kLaneWindowMin = 32u << 10;
 inline constexpr uint16_t kLaneChunksMax = 64;  // buffers, so that tiny writes do not hold a window's
 inline constexpr uint32_t kUnvalidatedPerShard = 50'000;  // datagrams a second
 inline constexpr Nanos kLingerTimeout = 2 * kNanosPerSecond;
-inline constexpr Nanos kRoamPause = kNanosPerSecond;
 inline constexpr Nanos kAcceptRetry = kNanosPerSecond / 10;
 
 // What the shards count together. Touched when sessions and connections come and go, never for a
@@ -76,6 +75,7 @@ struct ShardPlace {
   uint32_t streams_max = 0;
   // A lane that has carried so much is bulk and goes by StreamAction::transfer; UINT32_MAX = never.
   uint32_t transfer_after = UINT32_MAX;
+  uint32_t greeting_bytes = kProxyHeaderMax + kJoinLineMax;  // kJoinLineMax where no proxy is trusted
 };
 
 class ShardState {
@@ -130,7 +130,7 @@ class ShardState {
 
   SessionTable sessions;
   StreamTable streams;
-  Slab<Greeting> greetings;
+  GreetingTable greetings;
   TimerWheel timers;
   LocalAddresses locals;
   ChannelIds channels;

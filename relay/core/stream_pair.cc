@@ -35,12 +35,12 @@ void StreamPair::begin(Stream& stream, Stream& peer) {
   state_.timers.cancel(state_.stream_timer(stream.id.index));
   say(stream, kPairedLine);
   if (stream.greeting == kNone) return;
-  const Greeting& greeting = state_.greetings[stream.greeting];
-  stream.early = static_cast<uint16_t>(greeting.end - greeting.begin);
+  const std::span<const uint8_t> early = state_.greetings.unread(stream.greeting);
+  stream.early = static_cast<uint16_t>(early.size());
   if (stream.early == 0) return;
   peer.in_flight += stream.early;
   state_.act({.kind = StreamAction::Kind::send_bytes, .stream = stream.id, .bytes = stream.early,
-              .data = greeting.bytes.data() + greeting.begin});
+              .data = early.data()});
   account(peer, stream.early);
 }
 

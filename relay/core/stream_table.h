@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <span>
 
 #include "common/reserved_memory.h"
 #include "common/stream.h"
@@ -58,19 +60,42 @@ struct Stream {
   uint32_t burst = 0;  // bytes that came in all, saturating: what tells a bulk flow
 };
 
-// A connection's first line while it comes, and what came with it. 256 bytes are read at a time, and
-// a PROXY header may stand before the line.
+// A connection's first line while it comes, and what came with it; its bytes lie in GreetingTable.
 struct Greeting {
-  std::array<uint8_t, kProxyHeaderMax + kJoinLineMax> bytes;
   uint16_t begin = 0;  // what was understood lies before it
   uint16_t end = 0;
+  uint16_t lane = 0;
+  uint8_t takeover = 0;
   ClaimsBytes claims;  // of PROVE
   std::array<uint8_t, kLineNonceSize> nonce;
   std::array<uint8_t, kNonceLineSize> nonce_line;
-  std::array<uint8_t, kErrLineMax> err_line;  // apart from bytes, which may still be read into
-  uint8_t takeover = 0;
-  uint16_t lane = 0;
   LocalAddress local;
+};
+
+// Greetings with the bytes that they are read into: room for a first line, and for a PROXY header
+// before it where connections have one.
+class GreetingTable {
+ public:
+  GreetingTable(uint32_t capacity, uint32_t bytes_each)
+      : greetings_(capacity), bytes_(size_t{capacity} * bytes_each), bytes_each_(bytes_each) {}
+
+  [[nodiscard]] std::optional<Handle> acquire() { return greetings_.acquire(); }
+  void release(uint32_t index) { greetings_.release(greetings_.handle_of(index)); }
+  [[nodiscard]] Greeting& operator[](uint32_t index) { return greetings_[index]; }
+  [[nodiscard]] std::span<uint8_t> bytes(uint32_t index) {
+    return {static_cast<uint8_t*>(bytes_.data()) + size_t{index} * bytes_each_, bytes_each_};
+  }
+  // What came and was not understood yet.
+  [[nodiscard]] std::span<uint8_t> unread(uint32_t index) {
+    const Greeting& greeting = greetings_[index];
+    return bytes(index).subspan(greeting.begin, greeting.end - greeting.begin);
+  }
+  [[nodiscard]] uint32_t size() const { return greetings_.size(); }
+
+ private:
+  Slab<Greeting> greetings_;
+  ReservedMemory bytes_;
+  uint32_t bytes_each_;
 };
 
 class StreamTable {

@@ -40,7 +40,6 @@ enum class DropReason : uint8_t {
   proof_wrong,
   not_udp_token,
   roam_too_soon,
-  cookie_not_newer,
   // closing
   close_unproven,
   close_accepted,  // it did its work, and there is nobody to tell
@@ -78,7 +77,6 @@ inline constexpr size_t kDropReasons = static_cast<size_t>(DropReason::send_erro
     case DropReason::proof_wrong: return "proof_wrong";
     case DropReason::not_udp_token: return "not_udp_token";
     case DropReason::roam_too_soon: return "roam_too_soon";
-    case DropReason::cookie_not_newer: return "cookie_not_newer";
     case DropReason::close_unproven: return "close_unproven";
     case DropReason::close_accepted: return "close_accepted";
     case DropReason::no_reply_slot: return "no_reply_slot";
