@@ -55,6 +55,7 @@ struct StreamAction {
     send_bytes,    // queue `bytes` bytes at `data`, which stay valid until they are `sent`
     release,       // `chunk` will not be sent
     watch,         // report a reset while nothing is read; with `bytes` != 0 a FIN also
+    check_alive,   // broken if nothing was acknowledged for `bytes` milliseconds though something is due
     transfer,      // zero-copy: move up to `bytes` from `stream` to `other` within the kernel
     finish,        // send a FIN once everything queued has left
     linger_close,  // finish, drop what the peer still sends within bounds, then close

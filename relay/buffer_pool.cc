@@ -39,7 +39,9 @@ BufferPool::BufferPool(uint32_t count, size_t stride, HugePages wish)
   for (uint32_t i = 0; i < count; ++i) free_[i] = count - 1 - i;
 }
 
-BufferPool::~BufferPool() { ::munmap(memory_, bytes_); }
+BufferPool::~BufferPool() {
+  ::munmap(memory_, bytes_);
+}
 
 BufferId BufferPool::take() {
   if (free_count_ == 0) return kNoBuffer;

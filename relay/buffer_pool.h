@@ -14,8 +14,8 @@ namespace tandem {
 // What a pool's memory consists of, for the status page.
 enum class Pages : uint8_t { ordinary, transparent_huge, huge };
 
-// Ordinary memory costs nothing before it is touched, and buffers are taken last in, first out: what
-// is resident and what is in the cache is the peak of what was in use.
+// Ordinary memory costs nothing before it is touched, and buffers are taken last in, first out:
+// what is resident and what is in the cache is the peak of what was in use.
 class BufferPool {
  public:
   // Buffer i starts at i * stride. Throws std::bad_alloc; pools are made at start only.

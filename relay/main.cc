@@ -45,9 +45,13 @@ Result<Config, ConfigError> load(const Arguments& arguments) {
 
 Result<Keyring, std::string> load_keys(const Config& config) {
   constexpr size_t kKeyBytes = 32;
-  const auto file = read_or_make_secret(config.security.key_file, [] {
-    return "# <key_id> <hex of 32 bytes or more> [mint]\n1 " + random_hex(kKeyBytes) + " mint\n";
-  });
+  // A file that the operator named is never made: a typing error would start a fleet of its own.
+  const bool ours = config.security.key_file == config.state_dir + "/keys";
+  const auto file = !ours ? read_secret(config.security.key_file)
+                          : read_or_make_secret(config.security.key_file, [] {
+                              return "# <key_id> <hex of 32 bytes or more> [mint]\n1 " +
+                                     random_hex(kKeyBytes) + " mint\n";
+                            });
   if (!file) return unexpected(file.error());
   if (file->made) log(LogLevel::info, "main", "token key made", {{"file", config.security.key_file}});
   if (file->readable_by_others) {

@@ -69,6 +69,19 @@ uring::UringOptions uring_options_of(const Config& config, const CpuPlan& plan, 
   return options;
 }
 
+// What is in use, from what was asked for and what the kernel gave.
+RelayFeatures features_of(const Config& config, const UringIo& io) {
+  RelayFeatures features;
+  features.backend = "io_uring";
+  const std::string in_use = io.describe();
+  features.submission = in_use.substr(0, in_use.find(','));
+  features.zero_copy = config.engine.zero_copy == ZeroCopy::splice ? "splice"
+                       : in_use.find("send_zc") != std::string::npos ? "send_zc"
+                                                                     : "off";
+  features.kernel_features.push_back(in_use);
+  return features;
+}
+
 void collect_uring(Metrics& into, uint32_t shard, const UringIo& io) {
   const std::string label = "shard=\"" + std::to_string(shard) + "\"";
   const auto add = [&](std::string_view name, std::string_view help, const std::string& labels,
@@ -158,6 +171,7 @@ Result<std::unique_ptr<ShardPool>, std::string> ShardPool::open(const Config& co
         [pool = pool.get()](uint32_t shard) { pool->wake(shard); });
     pool->members_.push_back(std::move(member));
   }
+  pool->features_ = features_of(config, *pool->members_.front()->io);
   return pool;
 }
 
@@ -212,11 +226,6 @@ std::vector<ShardView> ShardPool::views() {
   return views;
 }
 
-RelayFeatures ShardPool::features() const {
-  RelayFeatures features;
-  features.backend = "io_uring";
-  features.kernel_features.push_back(members_.front()->io->describe());
-  return features;
-}
+RelayFeatures ShardPool::features() const { return features_; }
 
 }  // namespace tandem

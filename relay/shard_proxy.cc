@@ -1,6 +1,7 @@
 #include "relay/shard_proxy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/log.h"
 #include "common/token.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr Nanos kAnswerTimeout = 2 * kNanosPerSecond;
 constexpr Nanos kHealthInterval = kNanosPerSecond;
+constexpr uint32_t kChecksMissed = 5;
 constexpr uint32_t kPageRows = 512;
 constexpr uint32_t kRowsMax = 10'000;
 
@@ -148,7 +150,8 @@ void ShardProxy::list_sessions(
             done(request.outcome, std::move(rows));
           });
   const auto opened = requests_.find(last_request_);
-  if (opened != requests_.end()) opened->second.rows_max = rows_max;
+  // 0 tells the request for a single session.
+  if (opened != requests_.end()) opened->second.rows_max = std::max(rows_max, 1u);
 }
 
 void ShardProxy::describe_session(uint64_t session_id,
@@ -174,11 +177,11 @@ void ShardProxy::apply(const ShardSettings& settings, Done done) {
   retired_.push_back(std::move(settings_));
   settings_ = std::make_unique<const ShardSettings>(settings);
   settings_done_ = std::move(done);
-  // All or none could be told: with fewer commands on the way than the rings hold, all.
   for (uint32_t i = 0; i < shards_.size(); ++i) {
     if (send(i, ApplySettings{settings_.get()})) ++settings_pending_;
   }
-  if (settings_pending_ == 0) settings_done_(RelayOutcome::request_failed);
+  settings_told_all_ = settings_pending_ == shards_.size();
+  if (settings_pending_ == 0) std::exchange(settings_done_, {})(RelayOutcome::request_failed);
   if (settings_->global_bytes_per_second == 0) {
     for (uint32_t i = 0; i < shards_.size(); ++i) (void)send(i, SetGlobalShare{0});
   }
@@ -277,8 +280,10 @@ void ShardProxy::on(uint32_t shard, const AutoBlocked& blocked) {
 
 void ShardProxy::on(uint32_t, const SettingsApplied&) {
   if (--settings_pending_ != 0) return;
-  retired_.clear();
-  settings_done_(RelayOutcome::done);
+  // A shard whose ring was full goes by what it has.
+  if (settings_told_all_) retired_.clear();
+  std::exchange(settings_done_, {})(settings_told_all_ ? RelayOutcome::done
+                                                       : RelayOutcome::request_failed);
 }
 
 void ShardProxy::on(uint32_t, const ShardStopped&) {
@@ -300,10 +305,13 @@ void ShardProxy::check_health(Nanos now) {
   const bool first = health_checked_ == 0;
   health_checked_ = now;
   bool all_turn = true;
+  standing_.resize(shards_.size());
   for (uint32_t i = 0; i < shards_.size(); ++i) {
     const uint64_t turns = shards_[i].counters->turns.load();
     // A shard without work sleeps: it was woken at the last check, and one that lives has turned.
-    if (turns == turns_[i] && !first) all_turn = false;
+    // On a host that is out of time it may take a while, so one check proves nothing.
+    standing_[i] = turns == turns_[i] && !first ? standing_[i] + 1 : 0;
+    if (standing_[i] >= kChecksMissed) all_turn = false;
     turns_[i] = turns;
     shards_[i].wake();
   }

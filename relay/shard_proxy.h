@@ -95,6 +95,7 @@ class ShardProxy final : public RelayControl {
   // Settings that shards may still go by.
   std::vector<std::unique_ptr<const ShardSettings>> retired_;
   uint32_t settings_pending_ = 0;
+  bool settings_told_all_ = false;
   Done settings_done_;
   RelayState state_ = RelayState::serving;
   std::map<RequestId, Request> requests_;
@@ -104,6 +105,7 @@ class ShardProxy final : public RelayControl {
   Nanos now_ = 0;
   Nanos health_checked_ = 0;
   std::vector<uint64_t> turns_;       // at the last check of health
+  std::vector<uint32_t> standing_;    // checks in a row that found a shard where it was
   std::vector<uint64_t> demand_;      // at the last deal
 };
 

@@ -143,8 +143,10 @@ void Binding::bind_slot(const Datagram& from, const Bind& bind, UdpPath& path, u
 
   end.remote = from.source;
   end.local = *local;
-  end.max_payload = state_.environment.max_payload(state_.environment.context, from.source,
-                                                   from.local);
+  // What passes both the route and our own cap.
+  end.max_payload = std::min(
+      state_.environment.max_payload(state_.environment.context, from.source, from.local),
+      static_cast<uint16_t>(state_.settings->max_packet_size - kDataHeaderSize));
   end.exempt = state_.blocklist.is_exempt(from.source.address);
   end.ever_bound = true;
   end.cookie_time = cookie_issue_time(bind.cookie);

@@ -339,7 +339,7 @@ void Joining::on_timeout(Stream& stream) {
     case StreamStage::refused:  // the ERR had its time
       return lifecycle_.drop(stream, Lifecycle::Manner::quiet);
     case StreamStage::paired:
-      return pair_.on_rate_timer(stream);
+      return pair_.on_timer(stream);
     case StreamStage::none:
     case StreamStage::closing:
       return;

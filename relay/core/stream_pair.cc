@@ -32,7 +32,7 @@ void StreamPair::join(Stream& a, Stream& b) {
 void StreamPair::begin(Stream& stream, Stream& peer) {
   stream.stage = StreamStage::paired;
   stream.peer = peer.id.index;
-  state_.timers.cancel(state_.stream_timer(stream.id.index));
+  check_later(stream);
   say(stream, kPairedLine);
   if (stream.greeting == kNone) return;
   const std::span<const uint8_t> early = state_.greetings.unread(stream.greeting);
@@ -109,7 +109,19 @@ void StreamPair::on_half_closed(Stream& stream) {
   if (stream.stage == StreamStage::waiting) watch(stream);
 }
 
-void StreamPair::on_rate_timer(Stream& stream) { grant(stream); }
+void StreamPair::on_timer(Stream& stream) {
+  grant(stream);
+  if (!state_.timers.armed(state_.stream_timer(stream.id.index))) check_later(stream);
+}
+
+// Keepalive finds a dead peer only where nothing is under way, and TCP_USER_TIMEOUT also cuts one that
+// lives and keeps its window closed, so whether something is acknowledged is asked now and then.
+void StreamPair::check_later(Stream& stream) {
+  const Nanos timeout = state_.settings->keepalive_timeout;
+  state_.act({.kind = StreamAction::Kind::check_alive, .stream = stream.id,
+              .bytes = static_cast<uint32_t>(timeout / 1'000'000)});
+  state_.timers.schedule(state_.stream_timer(stream.id.index), state_.now + timeout);
+}
 
 void StreamPair::on_received(Stream& stream, const Chunk& chunk) {
   if (stream.stage != StreamStage::paired) {
@@ -190,9 +202,13 @@ void StreamPair::on_broken(Stream& stream) {
       return lifecycle_.end_lane(stream, LaneEnd::reset);
     case StreamStage::proxy:
     case StreamStage::joining:
-    case StreamStage::proving:
-      state_.counters.joins[JoinOutcome::gone].add();
+    case StreamStage::proving: {
+      // A probe that ends with a reset is one all the same.
+      const bool silent =
+          stream.stage != StreamStage::proving && state_.greetings[stream.greeting].end == 0;
+      state_.counters.joins[silent ? JoinOutcome::health_check : JoinOutcome::gone].add();
       return lifecycle_.drop(stream, Lifecycle::Manner::quiet);
+    }
     case StreamStage::refused:
       return lifecycle_.drop(stream, Lifecycle::Manner::quiet);
     case StreamStage::none:

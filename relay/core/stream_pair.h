@@ -24,13 +24,15 @@ class StreamPair {
   void on_sent(Stream& stream, uint32_t bytes, uint32_t chunks);
   void on_broken(Stream& stream);
   void on_half_closed(Stream& stream);
-  void on_rate_timer(Stream& stream);
+  // The rate allows more, or it is time to see whether the peer lives.
+  void on_timer(Stream& stream);
 
  private:
   void begin(Stream& stream, Stream& peer);
   // Lets the stream be read as far as window, rate and buffers allow.
   void grant(Stream& stream);
   [[nodiscard]] uint32_t within_rate(Stream& stream, uint32_t wanted);
+  void check_later(Stream& stream);
   void watch(Stream& stream);
   void account(Stream& stream, uint32_t bytes);
   void end_if_done(Stream& stream);

@@ -26,8 +26,9 @@ constexpr uint32_t kTrainSlots = 1024;
 constexpr uint32_t kSegmentsMax = 64;
 constexpr uint32_t kTrainBytesMax = 65507;
 
-// A receive buffer: what the kernel says of the datagram, its source, what else it says (UDP_GRO and
-// PKTINFO), the payload. The payload starts in the second cache line, behind the control messages.
+// A receive buffer: what the kernel says of the datagram, its source, what else it says (UDP_GRO
+// and PKTINFO), the payload. The payload starts in the second cache line, behind the control
+// messages.
 constexpr uint32_t kNameBytes = 32;
 constexpr uint32_t kControlBytes = CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo));
 constexpr uint32_t kControlAt = sizeof(io_uring_recvmsg_out) + kNameBytes;
@@ -35,8 +36,8 @@ constexpr uint32_t kPayloadAt = kControlAt + kControlBytes;
 constexpr uint32_t kBufferBytes = kPayloadAt + kDatagramMax;
 static_assert(sizeof(sockaddr_in6) <= kNameBytes && kPayloadAt == 112);
 
-// An odd number of cache lines: with whole pages every buffer's first lines would fall into the same
-// few sets of the cache.
+// An odd number of cache lines: with whole pages every buffer's first lines would fall into the
+// same few sets of the cache.
 constexpr size_t kBufferStride = ((kBufferBytes + 63) / 64 | 1) * 64;
 
 // At most half of the buffers: the others are held by sends, or adopted.
@@ -132,9 +133,8 @@ Datagrams::Datagrams(Ring& ring, const ShardSockets& sockets, const UringOptions
     receiver.layout.msg_controllen = kControlBytes;
     files.push_back(sockets[i].udp.get());  // -1 where there is none: an empty slot
   }
-  registered_ = options.registered_files &&
-                ring_.apply(IORING_REGISTER_FILES, files.data(),
-                            static_cast<unsigned>(files.size())) == 0;
+  registered_ = options.registered_files && ring_.apply(IORING_REGISTER_FILES, files.data(),
+                                                        static_cast<unsigned>(files.size())) == 0;
 }
 
 // A registered socket saves the reference that each operation takes on a descriptor.
@@ -183,8 +183,10 @@ void Datagrams::complete(const Op& op, const io_uring_cqe& cqe) {
   if (op.kind == OpKind::datagram_receive) return on_received(op.index, cqe);
   if (op.kind == OpKind::train_send) return on_train_sent(op.index, cqe.res);
   if (cqe.res < 0) count_unsent(-cqe.res, 1);
-  if (op.kind == OpKind::reply_send) free_replies_.push_back(op.index);
-  else if (!silent_success_) pool_.drop(op.index);
+  if (op.kind == OpKind::reply_send)
+    free_replies_.push_back(op.index);
+  else if (!silent_success_)
+    pool_.drop(op.index);
 }
 
 void Datagrams::on_received(uint32_t index, const io_uring_cqe& cqe) {
@@ -197,7 +199,8 @@ void Datagrams::on_received(uint32_t index, const io_uring_cqe& cqe) {
   if ((cqe.flags & IORING_CQE_F_BUFFER) == 0) return;
   const BufferId buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
   provided_.take(buffer, 0, [](BufferId, uint32_t) {});
-  parse(receiver, static_cast<uint16_t>(index), buffer, static_cast<uint32_t>(std::max(cqe.res, 0)));
+  parse(receiver, static_cast<uint16_t>(index), buffer,
+        static_cast<uint32_t>(std::max(cqe.res, 0)));
 }
 
 void Datagrams::parse(const Receiver& receiver, uint16_t index, BufferId buffer, uint32_t bytes) {
@@ -311,8 +314,8 @@ void Datagrams::send_train(const OutgoingDatagram& datagram) {
   free_trains_.pop_back();
   trains_[slot] = datagram;
   pool_.hold(datagram.buffer);
-  io_uring_sqe& sqe = prepare(datagram.destination, datagram.source, datagram.data,
-                              datagram.length, datagram.segment_size);
+  io_uring_sqe& sqe = prepare(datagram.destination, datagram.source, datagram.data, datagram.length,
+                              datagram.segment_size);
   sqe.user_data = Op::pack(OpKind::train_send, slot);
 }
 
@@ -367,15 +370,22 @@ void Datagrams::count_unsent(int error, uint32_t packets) {
   switch (error) {
     case EAGAIN:
     case ENOBUFS:
-    case ENOMEM: counters_.unsent_socket_full.add(packets); break;
+    case ENOMEM:
+      counters_.unsent_socket_full.add(packets);
+      break;
     case EHOSTUNREACH:
     case ENETUNREACH:
     case ECONNREFUSED:
     case ENETDOWN:
     case EACCES:
-    case EPERM: counters_.unsent_unreachable.add(packets); break;
-    case EMSGSIZE: counters_.unsent_too_big.add(packets); break;
-    default: counters_.unsent_other.add(packets);
+    case EPERM:
+      counters_.unsent_unreachable.add(packets);
+      break;
+    case EMSGSIZE:
+      counters_.unsent_too_big.add(packets);
+      break;
+    default:
+      counters_.unsent_other.add(packets);
   }
 }
 

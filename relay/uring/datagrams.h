@@ -1,5 +1,6 @@
-// UDP of one shard: receives into provided buffers, forwards from them, and sends what the relay says
-// itself. Owns the receive buffers and their life; knows neither what a datagram means nor streams.
+// UDP of one shard: receives into provided buffers, forwards from them, and sends what the relay
+// says itself. Owns the receive buffers and their life; knows neither what a datagram means nor
+// streams.
 #pragma once
 
 #include <array>
@@ -11,8 +12,8 @@
 #include "common/datagram.h"
 #include "relay/buffer_pool.h"
 #include "relay/uring/listen.h"
-#include "relay/uring/options.h"
 #include "relay/uring/op.h"
+#include "relay/uring/options.h"
 #include "relay/uring/provided_ring.h"
 #include "relay/uring/ring.h"
 
@@ -70,8 +71,8 @@ class Datagrams {
   std::vector<Receiver> receivers_;
   std::vector<Datagram> batch_;
   size_t batch_max_;
-  bool registered_ = false;  // sockets are named by their index
-  bool silent_success_;  // sends that succeeded leave no completion
+  bool registered_ = false;                   // sockets are named by their index
+  bool silent_success_;                       // sends that succeeded leave no completion
   std::vector<BufferId> consumed_by_submit_;  // with silent_success_
 
   std::vector<OutgoingDatagram> trains_;  // in flight, by slot: what a split needs

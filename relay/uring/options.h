@@ -1,5 +1,5 @@
-// What a shard's back end is made with and what it counts. Plain values: main fills the options from
-// the configuration, the metrics page reads the counters from another thread.
+// What a shard's back end is made with and what it counts. Plain values: main fills the options
+// from the configuration, the metrics page reads the counters from another thread.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@ namespace tandem::uring {
 // How read() receives. The probe picks the first that works (probe.h).
 enum class ReadMode : uint8_t {
   automatic,
-  bundles,  // multishot with bundles and a limit of its own: one operation for a whole credit (6.17)
+  bundles,  // multishot with bundles and a limit of its own: one operation for a whole credit
+            // (6.17)
   singles,  // one buffer at a time (6.1)
 };
 
@@ -26,13 +27,15 @@ struct UringOptions {
 
   uint32_t datagram_buffers = 1024;  // 64 KiB of address space each; at most 65,535
   uint32_t datagrams_per_turn = 256;
-  bool registered_files = true;
+  bool registered_files = true;  // 2 % of a scattered datagram's cost
 
   uint32_t streams_max = 20000;
   uint32_t stream_buffer_bytes = 32 * 1024;
   uint32_t stream_buffers = 1024;  // at most 65,535
-  uint32_t receive_buffers = 16;   // of one receive at most, where it is a bundle
-  uint32_t send_buffers = 8;       // of one send at most, up to kMessageParts
+  uint32_t receive_buffers = 16;  // of one receive at most, where it is a bundle; 8 to 32 are alike
+  // Of one send at most, up to kMessageParts. Relay CPU-s per GB, 8 bulk flows on a busy machine: 4
+  // buffers 0.65, 8 0.54, 16 0.50.
+  uint32_t send_buffers = 16;
   uint32_t events_per_turn = 1024;
   ReadMode read_mode = ReadMode::automatic;
 

@@ -53,8 +53,8 @@ std::vector<uint8_t> pattern(size_t bytes) {
   return result;
 }
 
-// More is sent than the limit lets through: what comes must be the first `limit` bytes, without a gap
-// between buffers (released kernels had that bug), and then the receive must have ended.
+// More is sent than the limit lets through: what comes must be the first `limit` bytes, without a
+// gap between buffers (released kernels had that bug), and then the receive must have ended.
 bool try_bundles(Ring& ring) {
   constexpr uint32_t kLimit = 3 * kProbeBufferBytes + 100;
   auto pair = Pair::open();

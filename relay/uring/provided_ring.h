@@ -1,5 +1,5 @@
-// The buffers that the kernel may receive into: a provided buffer ring (5.19) that is refilled from a
-// pool. Owns the ring and knows which of its slots the kernel has used; knows nothing of sockets.
+// The buffers that the kernel may receive into: a provided buffer ring (5.19) that is refilled from
+// a pool. Owns the ring and knows which of its slots the kernel has used; knows nothing of sockets.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,8 @@
 namespace tandem::uring {
 namespace {
 
-// 0, 1 (root and a group only) or 2 (nobody); nothing on kernels before 6.6, which cannot switch off.
+// 0, 1 (root and a group only) or 2 (nobody); nothing on kernels before 6.6, which cannot switch
+// off.
 std::optional<int> io_uring_disabled() {
   std::FILE* file = std::fopen("/proc/sys/kernel/io_uring_disabled", "re");
   if (file == nullptr) return std::nullopt;
@@ -34,7 +35,8 @@ std::string explain(int error) {
   if (error == EPERM)
     return "io_uring_setup is refused (EPERM): a seccomp filter or a container's policy forbids it";
   if (error == ENOSYS)
-    return "io_uring_setup does not exist (ENOSYS): this kernel has no io_uring or a seccomp filter "
+    return "io_uring_setup does not exist (ENOSYS): this kernel has no io_uring or a seccomp "
+           "filter "
            "hides it";
   if (error == EINVAL)
     return fmt::format("io_uring of kernel {} lacks what is needed: Linux 6.1 or newer",
@@ -46,9 +48,12 @@ std::string explain(int error) {
 
 bool wants_sqpoll(const RingOptions& options) {
   switch (options.submission) {
-    case Submission::sqpoll: return true;
-    case Submission::defer: return false;
-    case Submission::automatic: return options.sqpoll_cpu >= 0;
+    case Submission::sqpoll:
+      return true;
+    case Submission::defer:
+      return false;
+    case Submission::automatic:
+      return options.sqpoll_cpu >= 0;
   }
   return false;
 }

@@ -54,8 +54,8 @@ struct alignas(64) Message {
 
 class Ring {
  public:
-  // The error is one line for the operator: io_uring switched off, refused by a seccomp filter, or a
-  // kernel before 6.1.
+  // The error is one line for the operator: io_uring switched off, refused by a seccomp filter, or
+  // a kernel before 6.1.
   [[nodiscard]] static Result<Ring, std::string> open(const RingOptions& options);
   Ring(Ring&& other) noexcept;
   Ring& operator=(Ring&&) = delete;
@@ -71,8 +71,8 @@ class Ring {
   }
 
   enum class Wait : uint8_t { none, until_event };
-  // Hands over what is queued and, with until_event, sleeps until a completion is there or `timeout`
-  // has passed (nullopt: never). In defer mode completions come to be only in here.
+  // Hands over what is queued and, with until_event, sleeps until a completion is there or
+  // `timeout` has passed (nullopt: never). In defer mode completions come to be only in here.
   void enter(Wait wait, std::optional<Nanos> timeout = std::nullopt);
   // Whether the kernel has consumed all that was queued.
   [[nodiscard]] bool all_consumed() const { return unconsumed() == 0; }

@@ -1,6 +1,7 @@
-// What waits to be sent on a stream, in order: received chunks and bytes of the shard's own. The links
-// lie in a table with an entry for each buffer, so that queueing allocates nothing and a stream costs
-// eight bytes. Knows neither sockets nor the pool: who gets a buffer back is the caller's business.
+// What waits to be sent on a stream, in order: received chunks and bytes of the shard's own. The
+// links lie in a table with an entry for each buffer, so that queueing allocates nothing and a
+// stream costs eight bytes. Knows neither sockets nor the pool: who gets a buffer back is the
+// caller's business.
 #pragma once
 
 #include <sys/uio.h>
@@ -23,8 +24,8 @@ struct SendQueue {
 
 class SendNodes {
  public:
-  // Nodes 0 .. buffers - 1 are those of the buffers of the same number, one each; the `pieces` behind
-  // them are handed out for send_bytes.
+  // Nodes 0 .. buffers - 1 are those of the buffers of the same number, one each; the `pieces`
+  // behind them are handed out for send_bytes.
   SendNodes(uint32_t buffers, uint32_t pieces)
       : memory_((size_t{buffers} + pieces) * sizeof(Node)), buffers_(buffers), pieces_(pieces) {}
 
@@ -98,8 +99,10 @@ class SendNodes {
   void push(SendQueue& queue, uint32_t index, const uint8_t* data, uint32_t bytes) {
     TANDEM_CHECK(bytes != 0);
     node(index) = {data, bytes, SendQueue::kNone};
-    if (queue.empty()) queue.head = index;
-    else node(queue.tail).next = index;
+    if (queue.empty())
+      queue.head = index;
+    else
+      node(queue.tail).next = index;
     queue.tail = index;
   }
 

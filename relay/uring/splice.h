@@ -1,6 +1,6 @@
-// Bytes that go from one socket to another through a pipe, within the kernel (splice(2)). Owns pipes
-// and counts what lies in each; knows neither streams nor rings. IORING_OP_SPLICE is not used: the
-// kernel hands it to a worker thread every time.
+// Bytes that go from one socket to another through a pipe, within the kernel (splice(2)). Owns
+// pipes and counts what lies in each; knows neither streams nor rings. IORING_OP_SPLICE is not
+// used: the kernel hands it to a worker thread every time.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 #include "relay/uring/streams.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,14 +18,20 @@ namespace {
 constexpr uint16_t kBufferGroup = 2;
 constexpr uint32_t kRingEntriesMax = 256;
 
-// From what size on a send is made without copying: where the operator asks for it, and where it is
-// only tried. On a NIC it pays from about 3 KB, on loopback never; see on_zero_copy_notice().
-constexpr uint32_t kZeroCopyAsked = 16 * 1024;
-constexpr uint32_t kZeroCopyTried = 64 * 1024;
 constexpr uint32_t kZeroCopySends = 1024;
 
 // The most chunks in one completion: what the kernel takes from a buffer ring at once.
 constexpr uint32_t kBundleMax = 256;
+
+// Whether the peer has acknowledged something lately, or nothing is due: the probes of a closed window
+// are acknowledged by one that lives.
+bool is_alive(int fd, uint32_t timeout_ms) {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return true;
+  const bool due = info.tcpi_unacked != 0 || info.tcpi_notsent_bytes != 0;
+  return !due || info.tcpi_last_ack_recv < timeout_ms;
+}
 
 uint32_t ring_entries(const UringOptions& options) {
   return std::min(kRingEntriesMax, std::bit_floor(std::max(4u, options.stream_buffers)) / 2);
@@ -45,10 +53,8 @@ Streams::Streams(Ring& ring, const ShardSockets& sockets, const UringOptions& op
             options.hugepages),
       provided_(ring, kBufferGroup, ring_entries(options), pool_, buffer_bytes_),
       nodes_(pool_.count(), options.streams_max),
-      zero_copy_(options.zero_copy != ZeroCopy::off && options.zero_copy != ZeroCopy::splice &&
-                 features.send_zc),
-      zero_copy_bytes_(options.zero_copy == ZeroCopy::send_zc ? kZeroCopyAsked : kZeroCopyTried),
-      zero_copy_sends_(zero_copy_ ? kZeroCopySends : 0),
+      zero_copy_sends_(options.zero_copy == ZeroCopy::send_zc && features.send_zc ? kZeroCopySends
+                                                                                  : 0),
       transfers_(std::min<uint32_t>(options.pipes_max, kNoTransfer)),
       accepting_(sockets.size()),
       events_max_(options.events_per_turn) {
@@ -57,8 +63,7 @@ Streams::Streams(Ring& ring, const ShardSockets& sockets, const UringOptions& op
   events_.reserve(events_max_ + kBundleMax + 2);
   for (size_t i = zero_copy_sends_.size(); i-- != 0;)
     free_zero_copy_sends_.push_back(static_cast<uint32_t>(i));
-  for (size_t i = transfers_.size(); i-- != 0;)
-    free_transfers_.push_back(static_cast<uint16_t>(i));
+  for (size_t i = transfers_.size(); i-- != 0;) free_transfers_.push_back(static_cast<uint16_t>(i));
 }
 
 Streams::~Streams() {
@@ -84,13 +89,27 @@ void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
   const bool more = (cqe.flags & IORING_CQE_F_MORE) != 0;
   if (!more) --connection.ops;
   switch (op.kind) {
-    case OpKind::stream_line: on_line(op.index, connection, cqe.res); break;
-    case OpKind::stream_read: on_read(op.index, connection, cqe); break;
-    case OpKind::stream_discard: on_discard(op.index, connection, cqe.res); break;
-    case OpKind::stream_send: on_send(op.index, connection, cqe.res); break;
-    case OpKind::stream_watch: on_watch(op.index, connection, cqe.res); break;
-    case OpKind::transfer_in: on_transfer_in(op.index, connection); break;
-    case OpKind::transfer_out: on_transfer_out(connection); break;
+    case OpKind::stream_line:
+      on_line(op.index, connection, cqe.res);
+      break;
+    case OpKind::stream_read:
+      on_read(op.index, connection, cqe);
+      break;
+    case OpKind::stream_discard:
+      on_discard(op.index, connection, cqe.res);
+      break;
+    case OpKind::stream_send:
+      on_send(op.index, connection, cqe.res);
+      break;
+    case OpKind::stream_watch:
+      on_watch(op.index, connection, cqe.res);
+      break;
+    case OpKind::transfer_in:
+      on_transfer_in(op.index, connection);
+      break;
+    case OpKind::transfer_out:
+      on_transfer_out(connection);
+      break;
     case OpKind::ignored:
     case OpKind::wake:
     case OpKind::accept:
@@ -98,7 +117,8 @@ void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
     case OpKind::datagram_send:
     case OpKind::train_send:
     case OpKind::reply_send:
-    case OpKind::stream_send_zc: TANDEM_CHECK(!"a stream's operation");
+    case OpKind::stream_send_zc:
+      TANDEM_CHECK(!"a stream's operation");
   }
   touch_if_over(op.index, connection);
 }
@@ -136,15 +156,20 @@ void Streams::settle(uint32_t index) {
 void Streams::settle_open(uint32_t index, Connection& connection) {
   if (connection.sending == 0 && !connection.queue.empty()) start_send(index, connection);
   const bool drained = connection.sending == 0 && connection.queue.empty();
-  if (drained && connection.incoming != kNoTransfer) touch(transfers_[connection.incoming].from.index);
+  if (drained && connection.incoming != kNoTransfer)
+    touch(transfers_[connection.incoming].from.index);
   if (connection.reading == Reading::transfer) pump(index, connection);
+  if (connection.reading == Reading::credit && connection.pausing && !connection.receiving)
+    end_read(index, connection, StreamEvent::Kind::read_ended);
   if (connection.ending != Ending::none && drained && !connection.fin_sent) {
     ::shutdown(connection.fd, SHUT_WR);  // ENOTCONN after a reset: the receive says so
     connection.fin_sent = true;
   }
   if (connection.ending == Ending::linger && connection.fin_sent) {
-    if (connection.reading == Reading::none) start_discard(index, connection);
-    else if (connection.reading != Reading::discard) pause(index, connection);
+    if (connection.reading == Reading::none)
+      start_discard(index, connection);
+    else if (connection.reading != Reading::discard)
+      pause(index, connection);
   }
   if (connection.watch_wanted <= connection.watch_armed) return;
   if (connection.watch_armed == Watching::none) {
@@ -155,8 +180,8 @@ void Streams::settle_open(uint32_t index, Connection& connection) {
   }
 }
 
-// Said to the core once nothing is in flight, since until then the kernel may write where a line was
-// to go.
+// Said to the core once nothing is in flight, since until then the kernel may write where a line
+// was to go.
 void Streams::fail(uint32_t index, Connection& connection, int error) {
   if (connection.ending == Ending::linger) {
     connection.ending = Ending::close;
@@ -230,6 +255,9 @@ void Streams::perform(const StreamAction& action) {
       connection->watch_wanted =
           std::max(connection->watch_wanted, action.bytes != 0 ? Watching::fin : Watching::reset);
       return touch(index);
+    case Kind::check_alive:
+      if (usable && !is_alive(connection->fd, action.bytes)) fail(index, *connection, ETIMEDOUT);
+      return;
     case Kind::finish:
       if (!usable) return;
       connection->ending = Ending::finish;
@@ -254,7 +282,8 @@ void Streams::perform(const StreamAction& action) {
       return;
     case Kind::accept_again:
     case Kind::release:
-    case Kind::hand_over: TANDEM_CHECK(!"an action for streams");
+    case Kind::hand_over:
+      TANDEM_CHECK(!"an action for streams");
   }
 }
 

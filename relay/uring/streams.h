@@ -2,9 +2,9 @@
 // into, and ends each in an orderly way. Owns descriptors, stream buffers and every operation on
 // them; knows neither sessions nor what the bytes mean.
 //
-// A stream's operations in flight are counted, and its descriptor and slot are given up only at zero
-// (invariant 3). Actions change the stream's wishes and settle() starts what they call for, once a
-// turn, so that everything queued in between leaves in one send.
+// A stream's operations in flight are counted, and its descriptor and slot are given up only at
+// zero (invariant 3). Actions change the stream's wishes and settle() starts what they call for,
+// once a turn, so that everything queued in between leaves in one send.
 #pragma once
 
 #include <array>
@@ -53,6 +53,7 @@ class Streams {
   }
   [[nodiscard]] uint32_t size() const { return table_.size(); }
   [[nodiscard]] bool bundles() const { return bundles_; }
+  [[nodiscard]] bool zero_copy() const { return !zero_copy_sends_.empty(); }
   [[nodiscard]] Pages pages() const { return pool_.pages(); }
 
  private:
@@ -69,26 +70,26 @@ class Streams {
     SendQueue queue;
     uint16_t ops = 0;  // in flight
     uint16_t listener = 0;
-    uint16_t error = 0;  // why it is broken
+    uint16_t error = 0;               // why it is broken
     uint16_t outgoing = kNoTransfer;  // the transfer from here
     uint16_t incoming = kNoTransfer;  // the transfer to here
     Reading reading = Reading::none;
     Watching watch_wanted = Watching::none;
     Watching watch_armed = Watching::none;
     Ending ending = Ending::none;
-    bool receiving : 1 = false;   // the receive is in flight
-    bool pausing : 1 = false;     // and is being cancelled
-    bool starved : 1 = false;     // it waits for buffers
+    bool receiving : 1 = false;  // the receive is in flight
+    bool pausing : 1 = false;    // and is being cancelled
+    bool starved : 1 = false;    // it waits for buffers
     bool fin_sent : 1 = false;
-    bool broken : 1 = false;      // only close is left
-    bool told : 1 = false;        // of being broken, when nothing was in flight any more
-    bool cancelled : 1 = false;   // everything in flight was told to end
+    bool broken : 1 = false;     // only close is left
+    bool told : 1 = false;       // of being broken, when nothing was in flight any more
+    bool cancelled : 1 = false;  // everything in flight was told to end
     bool watch_cancelled : 1 = false;
-    bool touched : 1 = false;     // settle() is due
-    bool in_starved : 1 = false;  // stands in starved_
+    bool touched : 1 = false;      // settle() is due
+    bool in_starved : 1 = false;   // stands in starved_
     bool polling_in : 1 = false;   // for a transfer from here
     bool polling_out : 1 = false;  // for a transfer to here
-    bool copied : 1 = false;      // a zero-copy send was copied: no more of them on this route
+    bool copied : 1 = false;       // a zero-copy send was copied: no more of them on this route
   };
   static_assert(sizeof(Connection) <= 48);
 
@@ -174,9 +175,7 @@ class Streams {
   BufferPool pool_;
   ProvidedRing provided_;
   SendNodes nodes_;
-  bool zero_copy_;
-  uint32_t zero_copy_bytes_;
-  std::vector<ZeroCopySend> zero_copy_sends_;
+  std::vector<ZeroCopySend> zero_copy_sends_;  // empty: not wanted, or not to be had
   std::vector<uint32_t> free_zero_copy_sends_;
   std::vector<Transfer> transfers_;
   std::vector<uint16_t> free_transfers_;

@@ -101,9 +101,10 @@ void Streams::pause(uint32_t index, Connection& connection) {
   if (connection.reading != Reading::credit && connection.reading != Reading::transfer) return;
   if (connection.pausing) return;
   connection.pausing = true;
-  if (connection.reading == Reading::transfer) touch(index);  // the pipe empties first
-  else if (connection.receiving) cancel(Op::pack(OpKind::stream_read, table_.handle_of(index)));
-  else end_read(index, connection, StreamEvent::Kind::read_ended);
+  if (connection.receiving)
+    cancel(Op::pack(OpKind::stream_read, table_.handle_of(index)));
+  else
+    touch(index);  // starved, or a transfer, whose pipe empties first
 }
 
 // Each of them finds some buffers, rather than all of them one and then none.

@@ -8,6 +8,16 @@
 #include "relay/uring/streams.h"
 
 namespace tandem::uring {
+namespace {
+
+// From what size on a send is made without copying, where the operator asks for it: on a NIC it
+// pays from about 3 KB (of one message; ours go in runs), on loopback never. It is not tried by
+// itself (ZeroCopy::automatic), since a buffer is then held until the peer has acknowledged it: a
+// lane's window over the round-trip time would bound its speed, where a copy leaves that to the
+// kernel.
+constexpr uint32_t kZeroCopyBytes = 16 * 1024;
+
+}  // namespace
 
 void Streams::start_send(uint32_t index, Connection& connection) {
   io_uring_sqe& sqe = operation(OpKind::stream_send, index, connection, IORING_OP_SEND);
@@ -15,8 +25,8 @@ void Streams::start_send(uint32_t index, Connection& connection) {
   const SendNodes::Gathered gathered =
       nodes_.gather(connection.queue, std::span(message.parts).first(send_parts_));
   connection.sending = gathered.bytes;
-  const bool zero_copy = gathered.bytes >= zero_copy_bytes_ && zero_copy_ && !connection.copied &&
-                         take_zero_copy_send(sqe, index);
+  const bool zero_copy =
+      gathered.bytes >= kZeroCopyBytes && !connection.copied && take_zero_copy_send(sqe, index);
   // MSG_WAITALL: a short send goes on by itself when there is room (5.19).
   sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
   if (gathered.parts == 1) {
@@ -36,8 +46,8 @@ void Streams::on_send(uint32_t index, Connection& connection, int result) {
   if (connection.broken || connection.ending == Ending::close) return;
   if (result < 0) return fail(index, connection, -result);
   const uint32_t bytes = static_cast<uint32_t>(result);
-  const uint32_t chunks = nodes_.consume(connection.queue, bytes,
-                                         [this](uint32_t buffer) { pool_.drop(buffer); });
+  const uint32_t chunks =
+      nodes_.consume(connection.queue, bytes, [this](uint32_t buffer) { pool_.drop(buffer); });
   if (connection.ending < Ending::linger) {
     StreamEvent& event = emit(StreamEvent::Kind::sent, index);
     event.bytes = bytes;
@@ -80,8 +90,10 @@ void Streams::on_zero_copy_result(uint32_t record, const io_uring_cqe& cqe) {
   if (cqe.res < 0) {
     // Out of pinned memory (RLIMIT_MEMLOCK) or no zero-copy on this route: the plain way.
     const bool refused = cqe.res == -ENOMEM || cqe.res == -ENOBUFS || cqe.res == -EOPNOTSUPP;
-    if (refused) connection.copied = true;
-    else if (connection.ending != Ending::close) fail(index, connection, -cqe.res);
+    if (refused)
+      connection.copied = true;
+    else if (connection.ending != Ending::close)
+      fail(index, connection, -cqe.res);
     return;
   }
   send.bytes = static_cast<uint32_t>(cqe.res);

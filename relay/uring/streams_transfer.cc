@@ -54,7 +54,8 @@ void Streams::pump(uint32_t index, Connection& connection) {
     emit(StreamEvent::Kind::transferred, index).bytes = moved;
   }
   if (connection.broken || to->broken) return;
-  if (transfer.pipe.bytes() == 0 && (transfer.fin || connection.pausing || connection.credit == 0)) {
+  if (transfer.pipe.bytes() == 0 &&
+      (transfer.fin || connection.pausing || connection.credit == 0)) {
     const bool fin = transfer.fin;
     end_transfer(connection);
     return end_read(index, connection,

@@ -29,6 +29,18 @@ RingOptions ring_options(const UringOptions& options) {
           .spin = options.busy_poll_us != 0};
 }
 
+const char* name_of(Pages pages) {
+  switch (pages) {
+    case Pages::ordinary:
+      return "in ordinary pages";
+    case Pages::transparent_huge:
+      return "in transparent huge pages";
+    case Pages::huge:
+      return "in huge pages";
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<UringIo>, std::string> UringIo::open(const UringOptions& options,
@@ -117,8 +129,10 @@ void UringIo::wait(std::optional<Nanos> deadline) {
     return ring_.enter(Ring::Wait::none);
   if (!deadline) return ring_.enter(Ring::Wait::until_event);
   const Nanos left = *deadline - monotonic_now();
-  if (left <= 0) ring_.enter(Ring::Wait::none);
-  else ring_.enter(Ring::Wait::until_event, left);
+  if (left <= 0)
+    ring_.enter(Ring::Wait::none);
+  else
+    ring_.enter(Ring::Wait::until_event, left);
 }
 
 // Whether there is work before `busy_poll_us` are over.
@@ -135,12 +149,17 @@ bool UringIo::spin(std::optional<Nanos> deadline) {
 bool UringIo::dispatch(const io_uring_cqe& cqe) {
   const Op op = Op::unpack(cqe.user_data);
   switch (op.kind) {
-    case OpKind::ignored: break;
-    case OpKind::wake: arm_wake(); break;
+    case OpKind::ignored:
+      break;
+    case OpKind::wake:
+      arm_wake();
+      break;
     case OpKind::datagram_receive:
     case OpKind::datagram_send:
     case OpKind::train_send:
-    case OpKind::reply_send: datagrams_->complete(op, cqe); break;
+    case OpKind::reply_send:
+      datagrams_->complete(op, cqe);
+      break;
     case OpKind::accept:
     case OpKind::stream_line:
     case OpKind::stream_read:
@@ -149,7 +168,9 @@ bool UringIo::dispatch(const io_uring_cqe& cqe) {
     case OpKind::stream_send_zc:
     case OpKind::stream_watch:
     case OpKind::transfer_in:
-    case OpKind::transfer_out: streams_->complete(op, cqe); break;
+    case OpKind::transfer_out:
+      streams_->complete(op, cqe);
+      break;
   }
   return datagrams_->has_room() && streams_->has_room();
 }
@@ -164,7 +185,8 @@ uint16_t UringIo::max_payload(const Endpoint& to, const LocalAddress& from) {
 void UringIo::random(std::span<uint8_t> bytes) {
   for (uint8_t& byte : bytes) {
     if (random_used_ == random_.size()) {
-      // Up to 256 bytes a call are never short (getrandom(2)); the pool saves a call for each nonce.
+      // Up to 256 bytes a call are never short (getrandom(2)); the pool saves a call for each
+      // nonce.
       for (size_t at = 0; at < random_.size(); at += 256)
         TANDEM_CHECK(::getrandom(&random_[at], 256, 0) == 256);
       random_used_ = 0;
@@ -174,7 +196,10 @@ void UringIo::random(std::span<uint8_t> bytes) {
 }
 
 std::string UringIo::describe() const {
-  return fmt::format("{}, {}", ring_.description(), streams_->bundles() ? "bundles" : "singles");
+  return fmt::format("{}, receive {}{}, datagram buffers {}, stream buffers {}",
+                     ring_.description(), streams_->bundles() ? "bundles" : "singles",
+                     streams_->zero_copy() ? ", send_zc" : "", name_of(datagrams_->pages()),
+                     name_of(streams_->pages()));
 }
 
 }  // namespace tandem

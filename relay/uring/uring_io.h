@@ -61,7 +61,7 @@ class UringIo {
   void wake() const;
   [[nodiscard]] const uring::UringCounters& counters() const { return counters_; }
   [[nodiscard]] const uring::RingCounters& ring_counters() const { return ring_.counters(); }
-  // What is in use, for the log and the status page: "defer, no_sqarray, bundles, ...".
+  // What is in use, for the log and the status page: "defer, no_sqarray, receive bundles, ...".
   [[nodiscard]] std::string describe() const;
   [[nodiscard]] uint64_t kernel_drops() const { return datagrams_->kernel_drops(); }
 

@@ -376,6 +376,9 @@ void SimIo::perform(const StreamAction& action) {
     case Kind::finish:
       if (usable) stream->finish = true;
       return;
+    case Kind::check_alive:
+      TANDEM_CHECK(stream != nullptr);
+      return;
     case Kind::linger_close:
       if (!usable) return;
       stream->finish = stream->linger = true;
