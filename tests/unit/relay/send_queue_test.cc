@@ -44,7 +44,8 @@ TEST_CASE("chunks and pieces leave in the order they were queued") {
   const auto all = nodes.gather(queue, parts);
   CHECK(all.parts == 4);
   CHECK(all.bytes == 42);
-  CHECK(flatten({parts, 4}) == std::vector<uint8_t>(bytes.memory.begin(), bytes.memory.begin() + 42));
+  CHECK(flatten({parts, 4}) ==
+        std::vector<uint8_t>(bytes.memory.begin(), bytes.memory.begin() + 42));
 
   std::vector<uint32_t> released;
   const auto release = [&](uint32_t buffer) { released.push_back(buffer); };

@@ -10,9 +10,8 @@ using namespace tandem::uring;
 namespace {
 
 OutgoingDatagram back_to_sender(const Datagram& datagram) {
-  return {datagram.source,       datagram.local,
-          datagram.data,         datagram.length,
-          datagram.segment_size, static_cast<uint16_t>(datagram.segments()),
+  return {datagram.source, datagram.local,        datagram.data,
+          datagram.length, datagram.segment_size, static_cast<uint16_t>(datagram.segments()),
           datagram.buffer};
 }
 

@@ -30,7 +30,7 @@ struct Fixture {
   UringOptions options;
   std::unique_ptr<UringIo> io;
   uint16_t port = 0;
-  int tcp_send_buffer = 0;  // of each connection; 0: the kernel's choice
+  int tcp_send_buffer = 0;         // of each connection; 0: the kernel's choice
   std::deque<StreamEvent> events;  // not yet looked at
   std::function<void(Datagram&)> on_datagram;
   bool busy = false;  // something came in the last turn
@@ -47,9 +47,7 @@ struct Fixture {
     turn();
   }
   void open() {
-    // A port that is free for UDP may be taken for TCP: another one then.
     auto sockets = open_listeners(listen, 1);
-    for (int i = 0; i < 10 && !sockets; ++i) sockets = open_listeners(listen, 1);
     REQUIRE_MESSAGE(sockets.has_value(), (sockets ? "" : sockets.error()));
     port = (*sockets)[0][0].port;
     if (tcp_send_buffer != 0)
@@ -169,12 +167,14 @@ struct Fixture {
     REQUIRE(fd.open());
     if (receive_buffer != 0)
       ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    const SocketName name(Endpoint{kLoopback, port});
+    const int connected = ::connect(fd.get(), &name.any, name.length);
+    const std::string reason = connected == 0 ? "" : std::strerror(errno);
+    REQUIRE_MESSAGE(connected == 0, reason);
+    // Only now: with a time-out, the ring's own notifications would end a connect() with EINTR.
     const timeval patience{5, 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    const SocketName name(Endpoint{kLoopback, port});
-    const int connected = ::connect(fd.get(), &name.any, name.length);
-    REQUIRE_MESSAGE(connected == 0, std::strerror(errno));
     return fd;
   }
 };
@@ -213,6 +213,7 @@ inline std::vector<uint8_t> pattern(size_t bytes, uint32_t seed = 1) {
 inline void send_all(const Descriptor& socket, std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
     REQUIRE(sent > 0);
     bytes = bytes.subspan(static_cast<size_t>(sent));
   }

@@ -65,6 +65,20 @@ TEST_CASE("a port that is taken is one clear line") {
                                " is in use on 127.0.0.1: another process listens there");
 }
 
+TEST_CASE("a second daemon does not slip into the first one's group") {
+  ListenOptions options;
+  options.addresses = {kLoopback};
+  for (const bool tcp : {false, true}) {
+    options.port = 0;
+    options.tcp = tcp;
+    options.udp = !tcp;
+    const auto first = open_listeners(options, 2);
+    REQUIRE(first.has_value());
+    options.port = (*first)[0][0].port;
+    CHECK_FALSE(open_listeners(options, 2).has_value());
+  }
+}
+
 TEST_CASE("the steering filter sends a shard key to its shard, from any address") {
   constexpr uint32_t kShards = 3;
   ListenOptions listen;
@@ -79,7 +93,8 @@ TEST_CASE("the steering filter sends a shard key to its shard, from any address"
   for (uint32_t i = 0; i < 32; ++i) {
     Descriptor client(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const SocketName name(at);
-    const uint8_t datagram[] = {static_cast<uint8_t>(0x05 + i % 8), static_cast<uint8_t>(i * 11), 0};
+    const uint8_t datagram[] = {static_cast<uint8_t>(0x05 + i % 8), static_cast<uint8_t>(i * 11),
+                                0};
     REQUIRE(::sendto(client.get(), datagram, sizeof datagram, 0, &name.any, name.length) == 3);
     for (uint32_t shard = 0; shard < kShards; ++shard)
       CHECK(arrived(shard) == (shard == datagram[1] % kShards));
