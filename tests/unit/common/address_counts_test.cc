@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "common/address_counts.h"
 
 #include <doctest/doctest.h>

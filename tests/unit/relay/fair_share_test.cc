@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "relay/core/fair_share.h"
 
 #include <doctest/doctest.h>

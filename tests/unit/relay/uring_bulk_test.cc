@@ -1,5 +1,4 @@
 // The zero-copy ways of the back end, on loopback: splice by transfer(), and SEND_ZC.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <thread>
 
 #include "tests/unit/relay/uring_fixture.h"

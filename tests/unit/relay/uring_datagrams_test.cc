@@ -1,5 +1,4 @@
 // UDP through the back end, on loopback.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <netinet/udp.h>
 
 #include "tests/unit/relay/uring_fixture.h"

@@ -1,5 +1,4 @@
 // The back end as a whole: listening, waiting, waking, and what it says of itself.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <algorithm>
 #include <thread>
 

@@ -1,5 +1,4 @@
 // TCP through the back end, on loopback: every action and event.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <sys/resource.h>
 
 #include <thread>

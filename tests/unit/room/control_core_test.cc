@@ -2,8 +2,6 @@
 // program, signals as signals.
 #include "room/control_core.h"
 
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#define DOCTEST_CONFIG_NO_POSIX_SIGNALS
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/eventfd.h>

@@ -1,6 +1,5 @@
 #include "room/process_metrics.h"
 
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,6 +1,5 @@
 #include "room/service_notify.h"
 
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "tests/unit/room/loopback.h"

@@ -1,6 +1,5 @@
 #include "room/ctl/tables.h"
 
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "room/node_report.h"
