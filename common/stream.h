@@ -24,7 +24,9 @@ struct Chunk {
 struct StreamEvent {
   enum class Kind : uint8_t {
     accepted,       // a connection came: remote and local are set; nothing is being read
-    accept_failed,  // `error` says why (EMFILE, ENFILE, ENOBUFS ...); accepting has stopped
+    // `error` says why (EMFILE, ENFILE, ENOBUFS ...) and accepting has stopped; ENOTCONN: the one that
+    // came had gone again, and accepting goes on.
+    accept_failed,
     line,           // read_line() has `bytes` more bytes where it was told to put them; 0 = FIN
     received,       // `chunk` is the core's
     read_ended,     // the credit is spent or was taken back: nothing is being read any more

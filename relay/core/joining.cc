@@ -1,6 +1,7 @@
 #include "relay/core/joining.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace tandem {
@@ -35,6 +36,10 @@ void Joining::on_accepted(const StreamEvent& event) {
 }
 
 void Joining::on_accept_failed(int error) {
+  if (error == ENOTCONN) {  // a probe that ended before it was looked at
+    state_.counters.connections.add();
+    return state_.counters.joins[JoinOutcome::health_check].add();
+  }
   state_.counters.accept_failures.add();
   state_.tell(LogEvent{LogKind::accept_failed, {}, 0, "accept", static_cast<uint64_t>(error)});
   state_.timers.schedule(state_.accept_timer(), state_.now + kAcceptRetry);

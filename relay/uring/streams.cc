@@ -23,14 +23,14 @@ constexpr uint32_t kZeroCopySends = 1024;
 // The most chunks in one completion: what the kernel takes from a buffer ring at once.
 constexpr uint32_t kBundleMax = 256;
 
-// Whether the peer has acknowledged something lately, or nothing is due: the probes of a closed window
-// are acknowledged by one that lives.
+// Whether the peer has acknowledged something lately, or nothing asked it to twice: the probes of a
+// closed window are acknowledged by one that lives, though they may be further apart than the timeout.
 bool is_alive(int fd, uint32_t timeout_ms) {
   tcp_info info{};
   socklen_t length = sizeof info;
   if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return true;
-  const bool due = info.tcpi_unacked != 0 || info.tcpi_notsent_bytes != 0;
-  return !due || info.tcpi_last_ack_recv < timeout_ms;
+  const bool unanswered = info.tcpi_retransmits >= 2 || info.tcpi_probes >= 2;
+  return !unanswered || info.tcpi_last_ack_recv < timeout_ms;
 }
 
 uint32_t ring_entries(const UringOptions& options) {
@@ -347,6 +347,9 @@ void Streams::on_accept(uint32_t index, const io_uring_cqe& cqe) {
     }
   } else if (const auto stream = describe(cqe.res, static_cast<uint16_t>(index)); !stream) {
     ::close(cqe.res);
+    StreamEvent& event = events_.emplace_back();
+    event.kind = StreamEvent::Kind::accept_failed;
+    event.error = ENOTCONN;
   } else if (const auto id = adopt(*stream); !id) {
     counters_.accepts_refused.add();
   } else {
