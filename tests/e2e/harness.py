@@ -1,7 +1,8 @@
 """Starts a daemon of the build under test, watches it from outside, and stops it by its pid.
 
 Environment: TANDEM_BUILD names the build folder (default: build/ of this checkout),
-TANDEM_E2E_SCALE is quick or full (default: quick), TANDEM_E2E_KEEP=1 keeps the state folders.
+TANDEM_E2E_SCALE is small, quick or full (default: quick; small is quick with fewer modes of the
+engine, for sanitizers), TANDEM_E2E_KEEP=1 keeps the state folders.
 Only loopback is used, or a network namespace that the test itself made.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -33,8 +35,8 @@ import tandem_client as tc
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("TANDEM_BUILD") or ROOT / "build").resolve()
 SCALE = os.environ.get("TANDEM_E2E_SCALE") or "quick"
-if SCALE not in ("quick", "full"):
-    raise SystemExit(f"TANDEM_E2E_SCALE is quick or full, not {SCALE}")
+if SCALE not in ("small", "quick", "full"):
+    raise SystemExit(f"TANDEM_E2E_SCALE is small, quick or full, not {SCALE}")
 FULL = SCALE == "full"
 
 MIB = 1 << 20
@@ -134,26 +136,23 @@ raise_descriptor_limit()
 # --------------------------------------------------------------------------------------- ports
 
 
-def free_tcp_port(host: str = V4) -> int:
-    with socket.socket(tc.family_of(host), socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+_claims: list[socket.socket] = []
 
 
-def free_relay_port() -> int:
-    """A port free for TCP and UDP on both loopback addresses."""
-    for _ in range(50):
+def free_port() -> int:
+    """A port free for TCP and UDP on both loopback addresses, and this process's own until it ends:
+    tests run side by side. Below the range from which the kernel serves clients."""
+    for port in random.sample(range(12_000, 32_000), 200):
         with contextlib.ExitStack() as held:
-            port = 0
             try:
-                for host in (V4, V6):
-                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                        probe = held.enter_context(socket.socket(tc.family_of(host), kind))
-                        probe.bind((host, port))
-                        port = probe.getsockname()[1]
-                return port
+                claim = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                claim.bind(f"\0tandem-e2e-port-{port}")
+                for host, kind in itertools.product((V4, V6), (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+                    held.enter_context(socket.socket(tc.family_of(host), kind)).bind((host, port))
             except OSError:
                 continue
+            _claims.append(claim.dup())
+            return port
     raise RuntimeError("no free port")
 
 
@@ -227,8 +226,8 @@ class Daemon:
     def __init__(self, config: dict | None = None, *, keys: dict[int, bytes] | None = None,
                  descriptors: int | None = None):
         self.folder = Path(tempfile.mkdtemp(prefix="tandem-e2e-"))
-        self.port = free_relay_port()
-        self.monitoring_port = free_tcp_port()
+        self.port = free_port()
+        self.monitoring_port = free_port()
         self.descriptors = descriptors
         self.process: subprocess.Popen | None = None
         self.config_file = self.folder / "tandem.toml"

@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 
 import tandem_client as tc
-from harness import MIB, V4, V6, Pattern, RelayTest, eventually, free_tcp_port, scaled
+from harness import MIB, V4, V6, Pattern, RelayTest, eventually, free_port, scaled
 
 ADAPTER = Path(__file__).with_name("adapter.py")
 
@@ -107,7 +107,7 @@ class NetcatTest(ProgramTest):
 @needs("iperf3")
 class IperfTest(ProgramTest):
     def measure(self, *options, host=V4, **token_fields) -> dict:
-        port = free_tcp_port()
+        port = free_port()
         server = self.spawn("iperf3", "-s", "-1", "--forceflush", "-B", V4, "-p", port,
                             stdout=subprocess.PIPE, text=True)
         self.assertTrue(select.select([server.stdout], [], [], 10)[0])
