@@ -68,8 +68,8 @@ struct Config {
     std::uint32_t sqpoll_idle_ms = 1000;
     std::uint32_t ring_entries = 4096;  // a power of two
     ZeroCopy zero_copy = ZeroCopy::automatic;
-    std::uint64_t buffer_size = 32 * 1024;  // bytes of one stream buffer, a multiple of 4096
-    std::uint32_t buffers = 16'384;           // stream buffers a shard, a power of two
+    std::uint64_t buffer_size = 64 * 1024;  // bytes of one stream buffer, a multiple of 4096
+    std::uint32_t buffers = 8192;           // stream buffers a shard, a power of two
     std::uint32_t busy_poll_us = 0;
     HugePages hugepages = HugePages::automatic;
     std::string dpdk_args;  // separated by spaces: the arguments themselves contain commas

@@ -28,7 +28,9 @@ namespace tandem {
 
 // Fixed bounds of the core, with their reasons.
 inline constexpr uint32_t kGreetingsMax = 16'384;  // half-open connections a shard: 6 MB, 14 behind a proxy
-inline constexpr uint32_t kLaneWindow = 1u << 20;  // bytes in flight of one direction of a lane
+// Bytes in flight of one direction of a lane. Half of it cost 5 % of bulk throughput, an eighth 25 %;
+// twice as much gained nothing.
+inline constexpr uint32_t kLaneWindow = 2u << 20;
 inline constexpr uint32_t kLaneWindowMin = 32u << 10;
 inline constexpr uint16_t kLaneChunksMax = 64;  // buffers, so that tiny writes do not hold a window's
 inline constexpr uint32_t kUnvalidatedPerShard = 50'000;  // datagrams a second
