@@ -1,5 +1,7 @@
 #include "relay/core/joining.h"
 
+#include <cerrno>
+
 #include "common/hex.h"
 #include "tests/unit/relay/core_fixture.h"
 
@@ -407,6 +409,14 @@ TEST_CASE("PROVE is answered with a NONCE, and its PROOF joins") {
   CHECK(p.f.heard(p.a).ends_with("TANDEM/1 PAIRED\n"));
 }
 
+TEST_CASE("PROVE may take over, proved as such") {
+  Proving p(" takeover=1");
+  const StreamId holder = p.f.join(at(3), p.f.token(0));
+  p.f.type(p.a, proof_line(p.token, p.nonce, 0, 1));
+  CHECK(p.f.was_asked(Kind::close, holder));
+  CHECK(p.f.heard(p.a).ends_with("TANDEM/1 WAIT\n"));
+}
+
 TEST_CASE("nonces are not repeated") {
   Proving p;
   const StreamId b = p.f.accept(at(1));
@@ -747,13 +757,22 @@ TEST_CASE("more half-open connections than there are greetings are reset") {
   CHECK(f.was_asked(Kind::read_line, f.accept(at(1))));
 }
 
+TEST_CASE("one that had gone before it was accepted is a health check, and accepting goes on") {
+  CoreFixture f;
+  f.event({.kind = StreamEvent::Kind::accept_failed, .error = ENOTCONN});
+  CHECK(f.joins(JoinOutcome::health_check) == 1);
+  CHECK(f.counters().accept_failures.load() == 0);
+  CHECK(f.told<LogEvent>().empty());
+  CHECK(!f.core->next_deadline());
+}
+
 TEST_CASE("accepting begins again a while after it failed") {
   CoreFixture f;
-  f.event({.kind = StreamEvent::Kind::accept_failed, .error = 24});
+  f.event({.kind = StreamEvent::Kind::accept_failed, .error = EMFILE});
   CHECK(f.counters().accept_failures.load() == 1);
   REQUIRE(f.told<LogEvent>().size() == 1);
   CHECK(f.told<LogEvent>()[0].kind == LogKind::accept_failed);
-  CHECK(f.told<LogEvent>()[0].value == 24);
+  CHECK(f.told<LogEvent>()[0].value == EMFILE);
   CHECK(f.last.actions.empty());
   f.advance(kAcceptRetry + kSlack);
   REQUIRE(f.last.actions.size() == 1);

@@ -47,6 +47,16 @@ TEST_CASE("a path is found by its channel and goes with its session") {
   CHECK(table.find_path(0xabcdef01) == nullptr);
 }
 
+TEST_CASE("sessions and channels may come and go for ever") {
+  SessionTable table(2, SipKey{1});
+  for (uint32_t i = 1; i <= 1000; ++i) {
+    const uint32_t session = table.open(i);
+    table.open_path(session, i * 0x9e3779b9);
+    table.close(session);
+    REQUIRE(table.find_path(i * 0x9e3779b9) == nullptr);
+  }
+}
+
 TEST_CASE("channels with the same low bits are told apart, and erasing keeps the others") {
   SessionTable table(3, SipKey{1});
   uint32_t sessions[3];
