@@ -33,6 +33,7 @@ Result<void, std::string> make_secret(const std::string& path, const std::string
     std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
   }
   const std::string aside = fmt::format("{}.{}", path, ::getpid());
+  ::unlink(aside.c_str());  // left by one of our pid that did not come to its end
   const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return unexpected(failure("make", path, errno));
   const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&

@@ -10,7 +10,7 @@ class Operations {
   Operations(ShardState& state, Lifecycle& lifecycle) : state_(state), lifecycle_(lifecycle) {}
 
   void on_command(const ToShard& command);
-  // Ends every session; what is still joining is dropped.
+  // Ends every session. Who is still joining is dropped with the process.
   void end_all(CloseReason reason);
   // True once a StopShard came.
   [[nodiscard]] bool stopping() const { return stopping_; }
