@@ -16,13 +16,13 @@ enum class OpKind : uint8_t {
   datagram_send,     // index: buffer
   train_send,        // index: train slot
   reply_send,        // index: reply slot
-  stream_line,       // from here to transfer_out, index and generation: stream
+  stream_line,       // from here to stream_room, index and generation: stream
   stream_read,
   stream_discard,
   stream_send,
   stream_watch,
   transfer_in,     // the source of a transfer is readable
-  transfer_out,    // its destination is writable
+  stream_room,     // there is room to send again
   stream_send_zc,  // index: zero-copy send
 };
 
@@ -49,10 +49,10 @@ struct Op {
   }
 };
 
-static_assert(Op::unpack(Op::pack(OpKind::transfer_out, 0xdead'beef, 0xff12'3456)).index ==
+static_assert(Op::unpack(Op::pack(OpKind::stream_room, 0xdead'beef, 0xff12'3456)).index ==
               0xdead'beef);
-static_assert(Op::unpack(Op::pack(OpKind::transfer_out, 0xdead'beef, 0xff12'3456)).generation ==
+static_assert(Op::unpack(Op::pack(OpKind::stream_room, 0xdead'beef, 0xff12'3456)).generation ==
               0x12'3456);
-static_assert(Op::unpack(Op::pack(OpKind::transfer_out, ~0u, ~0u)).kind == OpKind::transfer_out);
+static_assert(Op::unpack(Op::pack(OpKind::stream_room, ~0u, ~0u)).kind == OpKind::stream_room);
 
 }  // namespace tandem::uring

@@ -107,8 +107,8 @@ void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
     case OpKind::transfer_in:
       on_transfer_in(op.index, connection);
       break;
-    case OpKind::transfer_out:
-      on_transfer_out(connection);
+    case OpKind::stream_room:
+      on_room(op.index, connection, cqe);
       break;
     case OpKind::ignored:
     case OpKind::wake:
@@ -154,7 +154,8 @@ void Streams::settle(uint32_t index) {
 }
 
 void Streams::settle_open(uint32_t index, Connection& connection) {
-  if (connection.sending == 0 && !connection.queue.empty()) start_send(index, connection);
+  if (connection.sending == 0 && !connection.queue.empty() && !connection.blocked)
+    start_send(index, connection);
   const bool drained = connection.sending == 0 && connection.queue.empty();
   if (drained && connection.incoming != kNoTransfer)
     touch(transfers_[connection.incoming].from.index);
@@ -313,7 +314,8 @@ void Streams::arm_accept(uint32_t index) {
   io_uring_sqe& sqe = ring_.next_sqe();
   sqe.opcode = IORING_OP_ACCEPT;
   sqe.fd = sockets_[index].tcp.get();
-  sqe.accept_flags = SOCK_CLOEXEC;
+  // Nonblocking, or a send could block a worker of the kernel's: see await_room().
+  sqe.accept_flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
   sqe.ioprio = IORING_ACCEPT_MULTISHOT;
   sqe.user_data = Op::pack(OpKind::accept, index);
   accepting_[index] = true;

@@ -85,11 +85,13 @@ class Streams {
     bool told : 1 = false;       // of being broken, when nothing was in flight any more
     bool cancelled : 1 = false;  // everything in flight was told to end
     bool watch_cancelled : 1 = false;
-    bool touched : 1 = false;      // settle() is due
-    bool in_starved : 1 = false;   // stands in starved_
-    bool polling_in : 1 = false;   // for a transfer from here
-    bool polling_out : 1 = false;  // for a transfer to here
-    bool copied : 1 = false;       // a zero-copy send was copied: no more of them on this route
+    bool touched : 1 = false;       // settle() is due
+    bool in_starved : 1 = false;    // stands in starved_
+    bool polling_in : 1 = false;    // for a transfer from here
+    bool room_watched : 1 = false;  // await_room(): told of each time that there is room again
+    bool blocked : 1 = false;       // what is queued waits for that
+    bool room : 1 = false;          // it was told since the last send began
+    bool copied : 1 = false;        // a zero-copy send was copied: no more of them on this route
   };
   static_assert(sizeof(Connection) <= 48);
 
@@ -140,6 +142,9 @@ class Streams {
   // Sending.
   void start_send(uint32_t index, Connection& connection);
   void on_send(uint32_t index, Connection& connection, int result);
+  void on_send_failed(uint32_t index, Connection& connection, int error);
+  void await_room(uint32_t index, Connection& connection);
+  void on_room(uint32_t index, Connection& connection, const io_uring_cqe& cqe);
   void drop_queue(Connection& connection);
   [[nodiscard]] bool take_zero_copy_send(io_uring_sqe& sqe, uint32_t index);
   void on_zero_copy(uint32_t record, const io_uring_cqe& cqe);
@@ -150,11 +155,9 @@ class Streams {
   void start_transfer(const StreamAction& action, Connection& connection);
   void pump(uint32_t index, Connection& connection);
   [[nodiscard]] uint32_t move(Transfer& transfer, Connection& from, Connection& to);
-  void poll(OpKind kind, StreamId id, uint32_t events);
   void end_transfer(Connection& from);
   void end_transfers(Connection& connection);
   void on_transfer_in(uint32_t index, Connection& connection);
-  void on_transfer_out(Connection& connection);
 
   // Watching.
   void start_watch(uint32_t index, Connection& connection);

@@ -1,4 +1,5 @@
 // Streams' sending: what is queued leaves in order, one send at a time.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -28,7 +29,8 @@ void Streams::start_send(uint32_t index, Connection& connection) {
   const bool zero_copy =
       gathered.bytes >= kZeroCopyBytes && !connection.copied && take_zero_copy_send(sqe, index);
   // MSG_WAITALL: a short send goes on by itself when there is room (5.19).
-  sqe.msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
+  sqe.msg_flags = MSG_NOSIGNAL | (connection.room_watched ? MSG_DONTWAIT : MSG_WAITALL);
+  connection.room = false;
   if (gathered.parts == 1) {
     sqe.addr = reinterpret_cast<uint64_t>(message.parts[0].iov_base);
     sqe.len = gathered.bytes;
@@ -43,8 +45,8 @@ void Streams::start_send(uint32_t index, Connection& connection) {
 
 void Streams::on_send(uint32_t index, Connection& connection, int result) {
   connection.sending = 0;
+  if (result < 0) return on_send_failed(index, connection, -result);
   if (connection.broken || connection.ending == Ending::close) return;
-  if (result < 0) return fail(index, connection, -result);
   const uint32_t bytes = static_cast<uint32_t>(result);
   const uint32_t chunks =
       nodes_.consume(connection.queue, bytes, [this](uint32_t buffer) { pool_.drop(buffer); });
@@ -56,6 +58,39 @@ void Streams::on_send(uint32_t index, Connection& connection, int result) {
   if (!connection.queue.empty() || connection.ending != Ending::none ||
       connection.incoming != kNoTransfer)
     touch(index);
+}
+
+void Streams::on_send_failed(uint32_t index, Connection& connection, int error) {
+  if (connection.broken || connection.ending == Ending::close) return;
+  if (error != EAGAIN) return fail(index, connection, error);
+  connection.blocked = !connection.room;
+  if (!connection.blocked) touch(index);
+  await_room(index, connection);
+}
+
+// The kernel's own wait for room also ends at the peer's FIN, whether there is room or not (its
+// poll always asks for POLLRDHUP): after some tries in vain it hands the send to a worker, where it
+// would block a thread for as long as the peer reads nothing. On a nonblocking socket it fails with
+// EAGAIN instead, and from then on we wait, for the change rather than the state (a multishot poll
+// is edge-triggered), so that the FIN wakes us once.
+void Streams::await_room(uint32_t index, Connection& connection) {
+  if (connection.room_watched) return;
+  connection.room_watched = true;
+  io_uring_sqe& sqe = operation(OpKind::stream_room, index, connection, IORING_OP_POLL_ADD);
+  sqe.poll32_events = POLLOUT;
+  sqe.len = IORING_POLL_ADD_MULTI;
+}
+
+void Streams::on_room(uint32_t index, Connection& connection, const io_uring_cqe& cqe) {
+  const bool over = (cqe.flags & IORING_CQE_F_MORE) == 0;
+  if (over) connection.room_watched = false;
+  if (!over && (cqe.res & (POLLOUT | POLLERR | POLLHUP)) == 0) return;  // the FIN
+  connection.room = true;
+  if (connection.blocked) {
+    connection.blocked = false;
+    touch(index);
+  }
+  if (connection.incoming != kNoTransfer) touch(transfers_[connection.incoming].from.index);
 }
 
 // The rest of the SQE is as for any other send.
@@ -92,8 +127,8 @@ void Streams::on_zero_copy_result(uint32_t record, const io_uring_cqe& cqe) {
     const bool refused = cqe.res == -ENOMEM || cqe.res == -ENOBUFS || cqe.res == -EOPNOTSUPP;
     if (refused)
       connection.copied = true;
-    else if (connection.ending != Ending::close)
-      fail(index, connection, -cqe.res);
+    else
+      on_send_failed(index, connection, -cqe.res);
     return;
   }
   send.bytes = static_cast<uint32_t>(cqe.res);

@@ -1,5 +1,4 @@
 // Streams' transfers: bytes that never come to user space, at the pace of their destination.
-#include <fcntl.h>
 #include <poll.h>
 
 #include "common/assert.h"
@@ -10,11 +9,6 @@ namespace {
 
 // What one transfer moves before others have their turn.
 constexpr uint32_t kPumpMax = 4u << 20;
-
-void make_nonblocking(int fd) {
-  const int flags = ::fcntl(fd, F_GETFL);
-  if ((flags & O_NONBLOCK) == 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-}
 
 }  // namespace
 
@@ -35,8 +29,6 @@ void Streams::start_transfer(const StreamAction& action, Connection& connection)
   transfer->from = action.stream;
   transfer->to = action.other;
   transfer->fin = false;
-  make_nonblocking(connection.fd);
-  make_nonblocking(to->fd);
   touch(action.stream.index);
 }
 
@@ -64,12 +56,11 @@ void Streams::pump(uint32_t index, Connection& connection) {
   if (moved >= kPumpMax) return touch(index);
   const bool writable = to->sending == 0 && to->queue.empty();
   if (transfer.pipe.bytes() != 0) {
-    if (!writable || to->polling_out) return;
-    to->polling_out = true;
-    poll(OpKind::transfer_out, transfer.to, POLLOUT);
+    if (writable) await_room(transfer.to.index, *to);
   } else if (!connection.polling_in) {
     connection.polling_in = true;
-    poll(OpKind::transfer_in, transfer.from, POLLIN | POLLRDHUP);
+    operation(OpKind::transfer_in, index, connection, IORING_OP_POLL_ADD).poll32_events =
+        POLLIN | POLLRDHUP;
   }
 }
 
@@ -97,18 +88,9 @@ uint32_t Streams::move(Transfer& transfer, Connection& from, Connection& to) {
   return moved;
 }
 
-void Streams::poll(OpKind kind, StreamId id, uint32_t events) {
-  operation(kind, id.index, table_[id.index], IORING_OP_POLL_ADD).poll32_events = events;
-}
-
 void Streams::on_transfer_in(uint32_t index, Connection& connection) {
   connection.polling_in = false;
   if (connection.outgoing != kNoTransfer) touch(index);
-}
-
-void Streams::on_transfer_out(Connection& connection) {
-  connection.polling_out = false;
-  if (connection.incoming != kNoTransfer) touch(transfers_[connection.incoming].from.index);
 }
 
 void Streams::end_transfer(Connection& from) {

@@ -168,7 +168,7 @@ bool UringIo::dispatch(const io_uring_cqe& cqe) {
     case OpKind::stream_send_zc:
     case OpKind::stream_watch:
     case OpKind::transfer_in:
-    case OpKind::transfer_out:
+    case OpKind::stream_room:
       streams_->complete(op, cqe);
       break;
   }

@@ -89,6 +89,54 @@ TEST_CASE("both directions at once, a pause, and buffers afterwards") {
   CHECK(relay.release_received() == 10);
 }
 
+TEST_CASE("a peer that has sent its FIN and reads slowly is waited for") {
+  // The kernel takes a FIN for room to send; neither an error nor a busy wait may come of it.
+  for (const bool by_transfer : {false, true}) {
+    CAPTURE(by_transfer);
+    in_each_mode([&](Fixture& relay) {
+      relay.tcp_send_buffer = 65536;
+      relay.start();
+      auto [source, from, a] = relay.connect();
+      auto [sink, to, b] = relay.connect(65536);
+      const auto body = pattern(2u << 20);
+      ::shutdown(sink.get(), SHUT_WR);
+      transfer(relay, to, from, 1);
+      CHECK(relay.expect(Event::finished).stream == to);
+      std::jthread sender([&] { send_all(source, body); });
+      if (by_transfer)
+        transfer(relay, from, to, static_cast<uint32_t>(body.size()));
+      else
+        relay.act(Act::read, from, static_cast<uint32_t>(body.size()));
+      const auto pass_on = [&] {
+        for (; !relay.events.empty(); relay.events.pop_front()) {
+          const StreamEvent& event = relay.events.front();
+          REQUIRE(event.kind != Event::broken);
+          if (event.kind == Event::received) relay.send(to, event.chunk);
+        }
+      };
+      // Everything is as full as it gets: then the relay rests.
+      uint64_t before = 0;
+      relay.until([&] {
+        pass_on();
+        const uint64_t now = relay.io->ring_counters().cqes.load();
+        const bool resting = now == before;
+        before = now;
+        relay.turn(20 * kNanosPerMillisecond);
+        return resting;
+      });
+      std::vector<uint8_t> got;
+      relay.until([&] {
+        pass_on();
+        const auto some = receive_some(sink, 65536);
+        got.insert(got.end(), some.begin(), some.end());
+        return got.size() == body.size();
+      });
+      sender.join();
+      CHECK(got == body);
+    });
+  }
+}
+
 TEST_CASE("where no pipe is free a transfer reads") {
   Fixture relay;
   relay.options.pipes_max = 0;
