@@ -26,13 +26,12 @@ uint32_t retry_after_s(ErrorCode code) {
     case ErrorCode::rate_limited:
     case ErrorCode::timeout:
       return 1;
-    case ErrorCode::blocked:
-      return 60;  // the block may last longer: nobody is told how long
     case ErrorCode::bad_token:
     case ErrorCode::expired:
     case ErrorCode::session_full:
     case ErrorCode::not_allowed:
     case ErrorCode::kicked:
+    case ErrorCode::blocked:  // a datagram says for how long; a line, made once, cannot
     case ErrorCode::bad_request:
     case ErrorCode::bad_version:
       return 0;
@@ -303,7 +302,11 @@ void Lifecycle::tell_error(const Datagram& to, uint64_t session_id,
   reply.destination = to.source;
   reply.source = to.local;
   reply.length = kErrorSize;
-  const uint32_t wait = retry_s != 0 ? retry_s : retry_after_s(code);
+  const uint32_t wait =
+      retry_s != 0 ? retry_s
+      : code == ErrorCode::blocked
+          ? static_cast<uint32_t>(state_.settings->blacklist_duration / kNanosPerSecond)
+          : retry_after_s(code);
   write_error(std::span(reply.bytes).first<kErrorSize>(),
               {.shard_key = static_cast<uint8_t>(session_id),
                .code = code,
