@@ -140,7 +140,7 @@ TEST_CASE("a blocked source gets no CHALLENGE, and an ERROR once it has proved i
   const Bytes error = f.only_word_to(client.from);
   CHECK(error[0] == 0x0c);
   CHECK(error[2] == 9);
-  CHECK(retry_of_last_error(f, client) == 60);
+  CHECK(retry_of_last_error(f, client) == 300);
   CHECK(f.binds(BindOutcome::blocked) == 1);
 }
 
