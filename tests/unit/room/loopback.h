@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -133,14 +134,14 @@ inline ProgramEnd run_program(const std::vector<std::string>& words, std::string
   int in[2];
   int out[2];
   int err[2];
-  if (::pipe(in) != 0 || ::pipe(out) != 0 || ::pipe(err) != 0) throw std::runtime_error("pipe");
+  // A program started meanwhile by another thread must not hold these ends open.
+  for (int* ends : {in, out, err})
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, in[0], 0);
   ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
   ::posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-  for (const int fd : {in[0], in[1], out[0], out[1], err[0], err[1]})
-    ::posix_spawn_file_actions_addclose(&actions, fd);
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
