@@ -499,12 +499,15 @@ class RelayTest(unittest.TestCase):
 
     def setUp(self):
         self._log_from = len(self.relay.log())
-        self.addCleanup(self._show_log_on_failure)
 
-    def _show_log_on_failure(self):
-        if not self._outcome.success:
-            tail = self.relay.log()[self._log_from:][-3000:]
+    def doCleanups(self):
+        # Not a cleanup itself: within one, unittest's outcome is that of the cleanup alone.
+        result = self._outcome and self._outcome.result
+        if result and any(getattr(test, "test_case", test) is self
+                          for test, _ in result.failures + result.errors):
+            tail = self.relay.log()[self._log_from:][-8000:]
             print(f"\n-- {self.id()}: the daemon's log\n{tail}", flush=True)
+        return super().doCleanups()
 
     # -- clients
 
