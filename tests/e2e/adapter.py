@@ -4,8 +4,10 @@
     adapter.py dial   --relay HOST:PORT --token TOKEN --server HOST:PORT [--lanes N]
 
 `listen` takes a connection on --local and joins the first free lane with it. `dial` waits on every
-lane with the other slot's token; when one is joined it connects to --server, and waits again when
-that connection is over. Half-closes and resets pass.
+lane with the other slot's token; when one is joined it connects to --server, says so with one byte,
+and waits again when that connection is over. `listen` takes its next connection behind that byte:
+lanes race each other, and some programs tell their connections apart by the order in which they
+come. Half-closes and resets pass.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import time
 import tandem_client as tc
 
 CHUNK = 256 * 1024
+CONNECTED = b"."
 
 
 def reset(sock: socket.socket) -> None:
@@ -81,9 +84,13 @@ def listen(relay: tuple[str, int], token: tc.Token, local: tuple[str, int], lane
             free.acquire()
             lane = next(lane for lane in range(lanes) if taken[lane].acquire(blocking=False))
 
-            def serve(client: socket.socket = client, lane: int = lane) -> None:
+            through = threading.Event()
+
+            def serve(client: socket.socket, lane: int, through: threading.Event) -> None:
                 try:
                     stream = join(relay, token, lane)
+                    stream.read_exactly(len(CONNECTED))
+                    through.set()
                     splice(stream.sock, client, stream.take_unread())
                 except (OSError, tc.RelayError, tc.StreamClosed) as error:
                     print(f"lane {lane}: {error}", file=sys.stderr, flush=True)
@@ -91,8 +98,10 @@ def listen(relay: tuple[str, int], token: tc.Token, local: tuple[str, int], lane
                 finally:
                     taken[lane].release()
                     free.release()
+                    through.set()
 
-            threading.Thread(target=serve, daemon=True).start()
+            threading.Thread(target=serve, args=(client, lane, through), daemon=True).start()
+            through.wait()
 
 
 def dial(relay: tuple[str, int], token: tc.Token, server: tuple[str, int], lanes: int) -> None:
@@ -106,6 +115,7 @@ def dial(relay: tuple[str, int], token: tc.Token, server: tuple[str, int], lanes
             try:
                 target = socket.create_connection(server, timeout=10)
                 target.settimeout(None)
+                stream.sendall(CONNECTED)
             except OSError as error:
                 print(f"lane {lane}: {error}", file=sys.stderr, flush=True)
                 reset(stream.sock)

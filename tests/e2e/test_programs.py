@@ -124,6 +124,8 @@ class IperfTest(ProgramTest):
             with self.subTest(options):
                 end = self.measure(*options)
                 self.assertGreater(end["sum_received"]["bytes"], MIB)
+                if "--bidir" in options:
+                    self.assertGreater(end["sum_received_bidir_reverse"]["bytes"], MIB)
                 print(f"iperf3 {' '.join(options) or 'forward'}: "
                       f"{end['sum_received']['bits_per_second'] / 1e9:.2f} Gbit/s")
 
