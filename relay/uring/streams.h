@@ -40,7 +40,9 @@ class Streams {
   // Whether another completion may be handed over this turn.
   [[nodiscard]] bool has_room() const { return events_.size() < events_max_; }
   // Whether there is something to tell or to do without waiting for the kernel.
-  [[nodiscard]] bool pending() const { return !events_.empty() || !touched_.empty(); }
+  [[nodiscard]] bool pending() const {
+    return !events_.empty() || !touched_.empty() || (!starved_.empty() && provided_.offered() != 0);
+  }
   void complete(const Op& op, const io_uring_cqe& cqe);
 
   [[nodiscard]] std::span<const StreamEvent> events() const { return events_; }

@@ -118,7 +118,7 @@ void Streams::retry_starved() {
     Connection& connection = table_[index];
     if (!connection.in_starved) continue;
     connection.in_starved = false;
-    const bool wanted = connection.starved && !connection.broken;
+    const bool wanted = connection.starved && !connection.pausing && !connection.broken;
     connection.starved = false;
     if (wanted && connection.ending != Ending::close) start_read(index, connection);
   }

@@ -256,6 +256,38 @@ TEST_CASE("a reader that starves can be paused, and reads on when there are buff
   });
 }
 
+TEST_CASE("starved readers take turns without waiting, and one that is paused then is not resumed") {
+  in_each_mode([](Fixture& relay) {
+    relay.options.stream_buffers = 4;
+    relay.options.stream_buffer_bytes = 4096;
+    relay.start();
+    auto greedy = relay.connect();
+    auto idle = relay.connect();
+    auto busy = relay.connect();
+    auto paused = relay.connect();
+    send_all(greedy.client, pattern(4 * 4096));
+    relay.act(Act::read, greedy.stream, 4 * 4096);
+    relay.expect(Event::read_ended);  // with every buffer
+    send_all(busy.client, pattern(10));
+    const auto starve = [&](StreamId stream) {
+      const uint64_t before = relay.io->counters().starved_reads.load();
+      relay.act(Act::read, stream, 10);
+      relay.until([&] { return relay.io->counters().starved_reads.load() > before; });
+    };
+    starve(paused.stream);
+    starve(idle.stream);
+    starve(busy.stream);
+    CHECK(relay.release_received() == 4 * 4096);
+    relay.act(Act::pause, paused.stream);
+    CHECK(relay.expect(Event::read_ended).stream == paused.stream);
+    const Nanos began = monotonic_now();
+    while (!relay.saw(Event::received) && monotonic_now() < began + kPatience) relay.turn(kPatience);
+    CHECK(monotonic_now() < began + kPatience);
+    CHECK(relay.release_received() == 10);
+    CHECK(relay.expect(Event::read_ended).stream == busy.stream);
+  });
+}
+
 TEST_CASE("a reset is seen by the watch while nothing is read") {
   in_each_mode([](Fixture& relay) {
     relay.start();
