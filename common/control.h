@@ -1,6 +1,6 @@
 // The vocabulary of both sides: what control tells a shard and what a shard tells control. The
 // messages travel through bounded single-producer single-consumer rings; a full ring is an outcome.
-// Plain values only, but for ShardSettings, which control owns until it is given back.
+// Plain values only, but for ShardSettings, which control owns until no shard goes by them.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +57,7 @@ struct ListSessions { RequestId request = 0; uint32_t cursor = 0; uint32_t max =
 struct DescribeSession { RequestId request = 0; uint64_t session_id = 0; };
 struct SetDrain { bool draining = false; };
 struct SetGlobalShare { uint64_t bytes_per_second = 0; };  // this shard's part; 0 = no limit
-struct ApplySettings { const ShardSettings* settings = nullptr; };
+struct ApplySettings { RequestId request = 0; const ShardSettings* settings = nullptr; };
 struct StopShard { bool abort_sessions = true; };
 using ToShard = std::variant<KickSession, AddBlock, RemoveBlock, ListBlocks, ListSessions,
                              DescribeSession, SetDrain, SetGlobalShare, ApplySettings, StopShard>;
@@ -100,7 +100,7 @@ struct LogEvent {
   uint64_t value = 0;       // bytes, an errno, whatever the kind says
 };
 struct AutoBlocked { IpAddress address; Nanos duration = 0; };  // control tells the other shards
-struct SettingsApplied { const ShardSettings* settings = nullptr; };
+struct SettingsApplied { RequestId request = 0; const ShardSettings* settings = nullptr; };  // goes by them now
 struct ShardStopped {};
 using FromShard = std::variant<SessionRow, BlockRow, ListEnd, CommandDone, LogEvent, AutoBlocked,
                                SettingsApplied, ShardStopped>;

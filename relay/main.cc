@@ -150,7 +150,8 @@ class Daemon {
     proxy_->apply(shard_settings_of(config_, keys_),
                   [report = std::move(report), done = std::move(done)](RelayOutcome outcome) {
                     if (outcome == RelayOutcome::done) return done(report);
-                    done(unexpected(std::string("the shards did not take the settings")));
+                    done(unexpected(std::string("a shard did not take the settings in time; until "
+                                                "it does it goes by those before")));
                   });
   }
 

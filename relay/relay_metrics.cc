@@ -96,7 +96,7 @@ void ShardProxy::collect(Metrics& into) const {
   add_all("tandem_lanes_ended_total", "TCP lanes ended, by how.", "how",
           &RelayCounters::lanes_ended, lane_end_text);
   add("tandem_sessions_limit", "Sessions that are allowed at once.", kGauge, {},
-      settings_->max_sessions);
+      sessions_max());
   for (size_t i = 0; i < shards_.size(); ++i) {
     const auto [buffers_free, buffers_total] = shards_[i].buffers();
     add("tandem_stream_buffers_free_bytes", "Stream buffers that are free.", kGauge,

@@ -57,9 +57,11 @@ ShardProxy::ShardProxy(std::vector<ShardView> shards, RelayFeatures features,
                        std::unique_ptr<const ShardSettings> settings)
     : shards_(std::move(shards)),
       features_(std::move(features)),
-      settings_(std::move(settings)),
+      goes_by_(shards_.size(), settings.get()),
       turns_(shards_.size()),
-      demand_(shards_.size()) {}
+      demand_(shards_.size()) {
+  settings_.push_back(std::move(settings));
+}
 
 // ---- requests ----
 
@@ -173,16 +175,11 @@ void ShardProxy::set_draining(bool draining) {
 }
 
 void ShardProxy::apply(const ShardSettings& settings, Done done) {
-  if (settings_pending_ != 0) return done(RelayOutcome::request_failed);
-  retired_.push_back(std::move(settings_));
-  settings_ = std::make_unique<const ShardSettings>(settings);
-  settings_done_ = std::move(done);
-  for (uint32_t i = 0; i < shards_.size(); ++i) {
-    if (send(i, ApplySettings{settings_.get()})) ++settings_pending_;
-  }
-  settings_told_all_ = settings_pending_ == shards_.size();
-  if (settings_pending_ == 0) std::exchange(settings_done_, {})(RelayOutcome::request_failed);
-  if (settings_->global_bytes_per_second == 0) {
+  settings_.push_back(std::make_unique<const ShardSettings>(settings));
+  const ShardSettings* const next = settings_.back().get();
+  ask_all([=](RequestId request) { return ApplySettings{request, next}; },
+          [done = std::move(done)](Request& request) { done(request.outcome); });
+  if (settings.global_bytes_per_second == 0) {
     for (uint32_t i = 0; i < shards_.size(); ++i) (void)send(i, SetGlobalShare{0});
   }
 }
@@ -278,12 +275,13 @@ void ShardProxy::on(uint32_t shard, const AutoBlocked& blocked) {
   }
 }
 
-void ShardProxy::on(uint32_t, const SettingsApplied&) {
-  if (--settings_pending_ != 0) return;
-  // A shard whose ring was full goes by what it has.
-  if (settings_told_all_) retired_.clear();
-  std::exchange(settings_done_, {})(settings_told_all_ ? RelayOutcome::done
-                                                       : RelayOutcome::request_failed);
+void ShardProxy::on(uint32_t shard, const SettingsApplied& applied) {
+  goes_by_[shard] = applied.settings;
+  // A shard takes its commands in order: what is older than all that are gone by is done with.
+  while (std::ranges::find(goes_by_, settings_.front().get()) == goes_by_.end()) {
+    settings_.pop_front();
+  }
+  answered(applied.request, RelayOutcome::done);
 }
 
 void ShardProxy::on(uint32_t, const ShardStopped&) {
@@ -323,7 +321,7 @@ void ShardProxy::check_health(Nanos now) {
 }
 
 void ShardProxy::deal_global_bandwidth() {
-  const uint64_t total = settings_->global_bytes_per_second;
+  const uint64_t total = settings_.back()->global_bytes_per_second;
   if (total == 0) return;
   constexpr uint64_t kDealsPerSecond = 10;
   std::vector<uint64_t> wanted(shards_.size());

@@ -3,6 +3,7 @@
 // and nothing else of theirs.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -41,7 +42,7 @@ class ShardProxy final : public RelayControl {
   [[nodiscard]] const RelayFeatures& features() const override { return features_; }
   [[nodiscard]] std::vector<ShardSummary> shards() const override;
   [[nodiscard]] uint64_t sessions() const override;
-  [[nodiscard]] uint64_t sessions_max() const override { return settings_->max_sessions; }
+  [[nodiscard]] uint64_t sessions_max() const override { return settings_.back()->max_sessions; }
   [[nodiscard]] bool healthy() const override { return healthy_; }
   void collect(Metrics& into) const override;
 
@@ -91,12 +92,9 @@ class ShardProxy final : public RelayControl {
 
   std::vector<ShardView> shards_;
   RelayFeatures features_;
-  std::unique_ptr<const ShardSettings> settings_;
-  // Settings that shards may still go by.
-  std::vector<std::unique_ptr<const ShardSettings>> retired_;
-  uint32_t settings_pending_ = 0;
-  bool settings_told_all_ = false;
-  Done settings_done_;
+  // The newest at the end, before them those that a shard may still go by.
+  std::deque<std::unique_ptr<const ShardSettings>> settings_;
+  std::vector<const ShardSettings*> goes_by_;  // by shard
   RelayState state_ = RelayState::serving;
   std::map<RequestId, Request> requests_;
   RequestId last_request_ = 0;

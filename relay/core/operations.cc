@@ -139,10 +139,9 @@ void Operations::on(const SetGlobalShare& command) {
 }
 
 void Operations::on(const ApplySettings& command) {
-  const ShardSettings* const before = state_.settings;
   state_.apply(*command.settings);
   settle_all();
-  state_.tell(SettingsApplied{before});
+  state_.tell(SettingsApplied{command.request, command.settings});
 }
 
 // What was decided by the settings before is decided anew.

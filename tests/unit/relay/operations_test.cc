@@ -240,7 +240,7 @@ TEST_CASE("a page that just fits is the last") {
 
 // ---- settings ----
 
-TEST_CASE("new settings hold from then on, also for what is open, and the old are given back") {
+TEST_CASE("new settings hold from then on, also for what is open, and control is told") {
   CoreFixture f;
   const UdpClient a = f.bound(0, at(1));
   (void)f.bound(1, at(2));
@@ -248,9 +248,10 @@ TEST_CASE("new settings hold from then on, also for what is open, and the old ar
   next.session_bytes_per_second = 1000;
   next.max_packet_size = 1300;
   next.keepalive_timeout = 20 * kSecond;
-  f.command(ApplySettings{&next});
+  f.command(ApplySettings{5, &next});
   REQUIRE(f.told<SettingsApplied>().size() == 1);
-  CHECK(f.told<SettingsApplied>()[0].settings == &f.settings);
+  CHECK(f.told<SettingsApplied>()[0].request == 5);
+  CHECK(f.told<SettingsApplied>()[0].settings == &next);
   f.feed(a.from, CoreFixture::data_bytes(a, 1293));
   CHECK(f.dropped(DropReason::too_large) == 1);
   for (int i = 0; i < 3; ++i) f.feed(a.from, CoreFixture::data_bytes(a, 1250));
@@ -267,7 +268,7 @@ TEST_CASE("keys change with the settings") {
   std::array<uint8_t, 32> key;
   key.fill(8);
   REQUIRE(next.keys.add(2, key) == Keyring::AddOutcome::added);
-  f.command(ApplySettings{&next});
+  f.command(ApplySettings{5, &next});
   f.join(at(1), old_token);
   CHECK(f.joins(JoinOutcome::bad_token) == 1);
   f.settings.keys = next.keys;
@@ -281,7 +282,7 @@ TEST_CASE("a token's own rate outlives new settings") {
   (void)f.bound(1, at(2));
   ShardSettings next = f.settings;
   next.session_bytes_per_second = 50'000;
-  f.command(ApplySettings{&next});
+  f.command(ApplySettings{5, &next});
   for (int i = 0; i < 4; ++i) f.feed(a.from, CoreFixture::data_bytes(a, 1000));
   CHECK(f.dropped(DropReason::over_session_bandwidth) == 1);
 }

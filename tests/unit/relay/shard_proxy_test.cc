@@ -37,6 +37,15 @@ class FakeShards {
     REQUIRE(std::holds_alternative<Command>(command));
     return std::get<Command>(command);
   }
+  // The next of this kind; what comes before it is taken too.
+  template <class Command>
+  Command next_of_kind(uint32_t shard) {
+    ToShard command;
+    do {
+      REQUIRE(shards_[shard]->inbox.commands.try_pop(command));
+    } while (!std::holds_alternative<Command>(command));
+    return std::get<Command>(command);
+  }
   [[nodiscard]] bool idle(uint32_t shard) const { return shards_[shard]->inbox.commands.empty(); }
   void say(uint32_t shard, const FromShard& message) {
     REQUIRE(shards_[shard]->inbox.messages.try_push(message));
@@ -376,10 +385,21 @@ TEST_CASE("without a global bandwidth nothing is dealt, and taking it away takes
 
 // ---- settings ----
 
+// The shard takes its next settings.
+void apply_next(FakeShards& s, uint32_t shard) {
+  const auto command = s.next_of_kind<ApplySettings>(shard);
+  s.say(shard, SettingsApplied{command.request, command.settings});
+}
+
+ShardSettings with_sessions(uint32_t max) {
+  ShardSettings made;
+  made.max_sessions = max;
+  return made;
+}
+
 TEST_CASE("settings are applied when every shard goes by them") {
   FakeShards s(2);
-  ShardSettings next;
-  next.max_sessions = 17;
+  const ShardSettings next = with_sessions(17);
   Answer answer;
   s.proxy->apply(next, answer.done());
   CHECK(s.proxy->sessions_max() == 17);
@@ -388,44 +408,58 @@ TEST_CASE("settings are applied when every shard goes by them") {
   CHECK(first.settings == second.settings);
   CHECK(first.settings != &next);  // control's own
   CHECK(first.settings->max_sessions == 17);
-  Answer meanwhile;
-  s.proxy->apply(next, meanwhile.done());
-  CHECK(meanwhile.outcome == RelayOutcome::request_failed);
-  s.say(0, SettingsApplied{});
+  s.say(0, SettingsApplied{first.request, first.settings});
   CHECK(!answer.outcome);
-  s.say(1, SettingsApplied{});
+  s.say(1, SettingsApplied{second.request, second.settings});
   CHECK(answer.outcome == RelayOutcome::done);
   Answer again;
   s.proxy->apply(next, again.done());
   CHECK(!again.outcome);
 }
 
+TEST_CASE("a shard that does not take settings in time fails them, and not those after them") {
+  FakeShards s(2);
+  s.proxy->tick(kNanosPerSecond);
+  Answer late;
+  s.proxy->apply(with_sessions(17), late.done());
+  apply_next(s, 0);
+  s.proxy->tick(3 * kNanosPerSecond - 1);
+  CHECK(!late.outcome);
+  s.proxy->tick(3 * kNanosPerSecond);
+  CHECK(late.outcome == RelayOutcome::request_failed);
+
+  Answer next;
+  s.proxy->apply(with_sessions(18), next.done());
+  CHECK(!next.outcome);
+  apply_next(s, 0);
+  const auto held = s.next_of_kind<ApplySettings>(1);
+  CHECK(held.settings->max_sessions == 17);  // kept: the shard is about to read them
+  s.say(1, SettingsApplied{held.request, held.settings});
+  CHECK(!next.outcome);  // that was the answer to the first
+  apply_next(s, 1);
+  CHECK(next.outcome == RelayOutcome::done);
+}
+
 TEST_CASE("a shard that could not be told goes on by settings that are kept for it") {
   FakeShards s(2);
-  ShardSettings next;
-  next.max_sessions = 17;
   Answer told;
-  s.proxy->apply(next, told.done());
-  const ShardSettings* const held = s.next<ApplySettings>(0).settings;
-  (void)s.next<ApplySettings>(1);
-  s.say(0, SettingsApplied{});
-  s.say(1, SettingsApplied{});
+  s.proxy->apply(with_sessions(17), told.done());
+  apply_next(s, 0);
+  const auto taken = s.next_of_kind<ApplySettings>(1);
+  s.say(1, SettingsApplied{taken.request, taken.settings});
+  CHECK(told.outcome == RelayOutcome::done);
 
   s.fill(1);
-  next.max_sessions = 18;
   Answer partly;
-  s.proxy->apply(next, partly.done());
-  s.say(0, SettingsApplied{held});
+  s.proxy->apply(with_sessions(18), partly.done());
+  apply_next(s, 0);
   CHECK(partly.outcome == RelayOutcome::request_failed);
-  CHECK(held->max_sessions == 17);  // shard 1 reads them
+  CHECK(taken.settings->max_sessions == 17);  // shard 1 reads them
 
-  s.empty(0);
   s.empty(1);
-  next.max_sessions = 19;
   Answer all;
-  s.proxy->apply(next, all.done());
-  s.say(0, SettingsApplied{});
-  s.say(1, SettingsApplied{held});
+  s.proxy->apply(with_sessions(19), all.done());
+  for (const uint32_t i : {0u, 1u}) apply_next(s, i);
   CHECK(all.outcome == RelayOutcome::done);
 }
 
@@ -433,12 +467,12 @@ TEST_CASE("settings that reach no shard are request_failed") {
   FakeShards s(1);
   s.fill(0);
   Answer answer;
-  s.proxy->apply(ShardSettings{}, answer.done());
+  s.proxy->apply(with_sessions(17), answer.done());
   CHECK(answer.outcome == RelayOutcome::request_failed);
   s.empty(0);
   Answer again;
-  s.proxy->apply(ShardSettings{}, again.done());
-  s.say(0, SettingsApplied{});
+  s.proxy->apply(with_sessions(18), again.done());
+  apply_next(s, 0);
   CHECK(again.outcome == RelayOutcome::done);
 }
 
