@@ -60,9 +60,7 @@ void StreamPair::grant(Stream& stream) {
       std::clamp<uint64_t>(state_.stream_bytes_free / kBufferShare, kLaneWindowMin, kLaneWindow));
   // Half the window at least, or reading in small pieces would cost more than it moves.
   if (stream.in_flight > window / 2 || stream.chunks > kLaneChunksMax / 2) {
-    watch(stream);
-    state_.counters.lane_pauses.add();
-    return;
+    return pause(stream, Pause::window);
   }
   const bool bulk = stream.burst >= state_.place.transfer_after && state_.place.transfer_after != UINT32_MAX;
   if (bulk && stream.in_flight != 0) return;  // order: the buffers leave first
@@ -70,6 +68,7 @@ void StreamPair::grant(Stream& stream) {
   if (credit == 0) return;
   stream.credit = credit;
   stream.reading = true;
+  stream.paused = Pause::none;
   state_.act({.kind = bulk ? StreamAction::Kind::transfer : StreamAction::Kind::read,
               .stream = stream.id, .other = state_.streams[stream.peer].id, .bytes = credit});
 }
@@ -90,10 +89,17 @@ uint32_t StreamPair::within_rate(Stream& stream, uint32_t wanted) {
   const Nanos ready = std::max(judge(session.bandwidth, state_.rates.limit(session.rate)),
                                judge(state_.global_bucket, state_.global_share));
   if (ready <= state_.now) return wanted;
-  state_.counters.rate_pauses.add();
-  watch(stream);
+  pause(stream, Pause::rate);
   state_.timers.schedule(state_.stream_timer(stream.id.index), ready);
   return 0;
+}
+
+// Counted when it begins: whether it may end is asked for each event.
+void StreamPair::pause(Stream& stream, Pause why) {
+  watch(stream);
+  if (stream.paused == why) return;
+  stream.paused = why;
+  (why == Pause::rate ? state_.counters.rate_pauses : state_.counters.lane_pauses).add();
 }
 
 // So that a reset is seen although nothing is read. It stays armed until it has seen one.

@@ -32,6 +32,7 @@ class StreamPair {
   // Lets the stream be read as far as window, rate and buffers allow.
   void grant(Stream& stream);
   [[nodiscard]] uint32_t within_rate(Stream& stream, uint32_t wanted);
+  void pause(Stream& stream, Pause why);
   void check_later(Stream& stream);
   void watch(Stream& stream);
   void account(Stream& stream, uint32_t bytes);

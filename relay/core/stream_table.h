@@ -27,6 +27,13 @@ enum class StreamStage : uint8_t {
   closing,   // nothing more is wanted of it
 };
 
+// Why a paired stream is not read.
+enum class Pause : uint8_t {
+  none,
+  window,  // its peer does not take it
+  rate,    // its session or the shard is at a bandwidth cap
+};
+
 struct Stream {
   StreamId id;
   StreamStage stage = StreamStage::none;
@@ -55,6 +62,7 @@ struct Stream {
   bool counted_half_open : 1 = false;
   bool exempt : 1 = false;
   bool watched : 1 = false;
+  Pause paused = Pause::none;
 
   Endpoint remote;  // the client; behind a trusted proxy what the header says
   uint32_t burst = 0;  // bytes that came in all, saturating: what tells a bulk flow

@@ -109,6 +109,10 @@ TEST_CASE("in flight and credit together are never more than the window") {
     sent(48u << 10);
   }
   CHECK(lane.f.granted(lane.a) == kLaneWindow - in_flight);
+  CHECK(lane.f.counters().lane_pauses.load() == 1);  // one, whatever left during it
+  lane.f.receive(lane.a, kLaneWindow - in_flight);
+  lane.f.happens(Event::read_ended, lane.a);
+  CHECK(lane.f.counters().lane_pauses.load() == 2);
 }
 
 TEST_CASE("a paused direction does not hold up the other") {
@@ -377,12 +381,27 @@ TEST_CASE("a session over its rate is not read, until the timer says that it may
   lane.f.leave(lane.b);
   lane.f.happens(Event::read_ended, lane.a);
   CHECK(lane.f.granted(lane.a) == 0);
-  CHECK(lane.f.counters().rate_pauses.load() > 0);
   lane.f.advance(100 * kNanosPerMillisecond);  // 10,000 bytes: not worth waking for
   CHECK(lane.f.granted(lane.a) == 0);
   lane.f.advance(70 * kNanosPerMillisecond);
   CHECK(lane.f.granted(lane.a) >= 16u << 10);
   CHECK(lane.f.granted(lane.a) <= 17'000);
+}
+
+TEST_CASE("a pause for the rate counts once, whatever happens during it") {
+  Lane lane(slow);
+  lane.f.receive(lane.a, lane.credit);
+  lane.f.happens(Event::read_ended, lane.a);
+  for (int i = 0; i < 10; ++i) {
+    lane.f.event({.kind = Event::sent, .stream = lane.b, .bytes = 1000});
+    CHECK(lane.f.granted(lane.a) == 0);
+  }
+  CHECK(lane.f.counters().rate_pauses.load() == 1);
+  CHECK(lane.f.counters().lane_pauses.load() == 0);
+  lane.f.advance(170 * kNanosPerMillisecond);
+  lane.f.receive(lane.a, lane.f.granted(lane.a));
+  lane.f.happens(Event::read_ended, lane.a);
+  CHECK(lane.f.counters().rate_pauses.load() == 2);
 }
 
 TEST_CASE("both directions and all lanes of a session share its rate, with its datagrams") {
