@@ -355,11 +355,9 @@ void Lifecycle::end_lane(Stream& stream, LaneEnd end) {
   const bool paired = stream.stage == StreamStage::paired;
   if (paired && stream.peer != kNone) drop(state_.streams[stream.peer], Manner::reset);
   // Before PAIRED the line is still ours to speak; after it every byte would be the peer's.
-  if (!paired && end == LaneEnd::kicked) {
-    refuse(stream, ErrorCode::kicked);
-  } else {
-    drop(stream, paired && end != LaneEnd::takeover ? Manner::reset : Manner::quiet);
-  }
+  if (!paired && end == LaneEnd::kicked) return refuse(stream, ErrorCode::kicked);
+  if (!paired && end == LaneEnd::blocked) return refuse(stream, ErrorCode::blocked);
+  drop(stream, paired && end != LaneEnd::takeover ? Manner::reset : Manner::quiet);
 }
 
 void Lifecycle::refuse(Stream& stream, ErrorCode code) {

@@ -38,25 +38,38 @@ void Operations::on(const AddBlock& command) {
 }
 
 void Operations::cut(const Network& network) {
+  const auto meant = [&](const IpAddress& address) {
+    return network.contains(address) && !state_.blocklist.is_exempt(address);
+  };
+  for (uint32_t i = 0; i < state_.streams.used(); ++i) {
+    Stream& stream = state_.streams[i];
+    if (meant(stream.remote.address)) cut(stream);
+  }
   for (uint32_t i = state_.sessions.next_live(0); i != Slab<Session>::kNone;
        i = state_.sessions.next_live(i + 1)) {
-    Session& session = state_.sessions[i];
-    for (uint32_t at = session.streams; at != kNone;) {
-      Stream& stream = state_.streams[at];
-      if (network.contains(stream.remote.address)) {
-        lifecycle_.end_lane(stream, LaneEnd::blocked);
-        at = session.streams;  // the list has changed
-      } else {
-        at = stream.next;
-      }
-    }
-    UdpPath* const path = state_.sessions.path_of(session);
+    UdpPath* const path = state_.sessions.path_of(state_.sessions[i]);
     for (uint8_t slot = 0; path != nullptr && slot < 2; ++slot) {
       const UdpEnd& end = path->ends[slot];
-      if (end.bound() && network.contains(end.remote.address)) {
+      if (end.bound() && meant(end.remote.address)) {
         lifecycle_.unbind(*path, slot, CloseReason::kicked);
       }
     }
+  }
+}
+
+void Operations::cut(Stream& stream) {
+  switch (stream.stage) {
+    case StreamStage::joining:
+    case StreamStage::proving:
+      return lifecycle_.refuse(stream, ErrorCode::blocked);
+    case StreamStage::waiting:
+    case StreamStage::paired:
+      return lifecycle_.end_lane(stream, LaneEnd::blocked);
+    case StreamStage::proxy:  // judged by the client's address, once its header says it
+    case StreamStage::none:
+    case StreamStage::refused:
+    case StreamStage::closing:
+      return;
   }
 }
 

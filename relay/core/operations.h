@@ -32,6 +32,7 @@ class Operations {
   void settle_all();
   // Whoever is connected from there is cut off.
   void cut(const Network& network);
+  void cut(Stream& stream);
 
   ShardState& state_;
   Lifecycle& lifecycle_;

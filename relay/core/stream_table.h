@@ -2,6 +2,7 @@
 // which first lines are read. Plain state; the rules stand in joining and stream_path.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -119,6 +120,7 @@ class StreamTable {
     stream = Stream{};
     stream.id = id;
     stream.stage = StreamStage::joining;
+    used_ = std::max(used_, id.index + 1);
     ++size_;
     return stream;
   }
@@ -134,6 +136,8 @@ class StreamTable {
   }
   [[nodiscard]] uint32_t size() const { return size_; }
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
+  // Slots from here on never held a stream.
+  [[nodiscard]] uint32_t used() const { return used_; }
 
  private:
   Stream& at(uint32_t index) const { return static_cast<Stream*>(memory_.data())[index]; }
@@ -141,6 +145,7 @@ class StreamTable {
   ReservedMemory memory_;
   uint32_t capacity_;
   uint32_t size_ = 0;
+  uint32_t used_ = 0;
 };
 
 }  // namespace tandem

@@ -136,6 +136,29 @@ class BlockedByHandTest(RelayTest):
         self.relay.ctl("unblock", "127.0.1.0/24")
         self.stream(source="127.0.1.1").join(self.tokens()[0]).wait_waiting()
 
+    def test_who_is_connected(self):
+        """Whoever is not paired yet is told, a pair is reset, nobody else notices."""
+        source, (a_token, b_token) = "127.0.0.82", self.tokens()
+        with self.bystander():
+            silent = self.stream(source=source)
+            proving = self.stream(source=source)
+            proving.sendall(f"TANDEM/1 PROVE {a_token.text[:32]} lane=2\n".encode())
+            proving.read_nonce()
+            waiting = self.stream(source=source).join(a_token, lane=1).wait_waiting()
+            pair = self.stream(source=source).join(a_token).wait_waiting(), self.stream()
+            pair[1].join(b_token).wait_paired()
+            pair[0].wait_paired()
+            counterpart = self.stream().join(b_token, lane=3).wait_waiting()
+            with self.counted("join BLOCKED", exactly=3):
+                self.relay.ctl("block", source)
+                for stream in (silent, proving, waiting):
+                    self.assertRefused(stream, "BLOCKED")
+            for stream in pair:
+                self.assertTrue(stream.failed(5))
+            self.relay.ctl("unblock", source)
+            self.stream(source=source).join(a_token, lane=3).wait_paired()
+            counterpart.wait_paired()
+
     def test_for_some_seconds(self):
         self.relay.ctl("block", "127.0.0.81", "--for", "1")
         self.assertRefused(self.stream(source="127.0.0.81").join(self.tokens()[0]), "BLOCKED")

@@ -77,13 +77,45 @@ TEST_CASE("a block cuts whoever is connected from there, and nobody else") {
   CHECK(outcome(f, 7) == CommandOutcome::done);
   CHECK(f.was_asked(Kind::reset, a));
   CHECK(f.was_asked(Kind::reset, b));  // its lane is over
-  CHECK(f.was_asked(Kind::close, waiting));
-  CHECK(!f.was_asked(Kind::close, other));
+  CHECK(f.heard(waiting).find("TANDEM/1 ERR BLOCKED") != std::string::npos);
+  CHECK(f.was_asked(Kind::linger_close, waiting));
+  CHECK(!f.was_asked(Kind::linger_close, other));
   CHECK(f.only_word_to(udp_a.from)[2] == 3);
   CHECK(f.only_word_to(udp_b.from)[0] == 0x07);
   CHECK(f.only_word_to(udp_b.from)[2] == 0);
   CHECK(f.ended(LaneEnd::blocked) == 2);
   CHECK(f.counters().sessions.load() == 1);
+}
+
+TEST_CASE("a block tells those who are still joining, and closes when they have read it") {
+  CoreFixture f;
+  const StreamId silent = f.accept(at(1));
+  const StreamId proving = f.accept(at(1));
+  // Claims are the first 24 bytes of a token: 32 characters.
+  f.type(proving, "TANDEM/1 PROVE " + std::string(token_text(f.token(0))).substr(0, 32) + "\n");
+  REQUIRE(f.heard(proving).starts_with("TANDEM/1 NONCE "));
+  const StreamId refused = f.accept(at(1));
+  f.type(refused, "?");
+  const StreamId other = f.accept(at(2));
+  f.command(AddBlock{7, network("192.0.2.1"), 0, false});
+  for (const StreamId id : {silent, proving}) {
+    CHECK(f.heard(id).find("TANDEM/1 ERR BLOCKED") != std::string::npos);
+    CHECK(f.was_asked(Kind::linger_close, id));
+  }
+  CHECK(f.joins(JoinOutcome::blocked) == 2);
+  CHECK(f.heard(refused).find("BLOCKED") == std::string::npos);
+  CHECK(f.heard(other).empty());
+}
+
+TEST_CASE("a block of a wider network leaves who is exempt") {
+  CoreFixture f([](ShardSettings& s) { s.exempt = {network("192.0.2.1")}; });
+  const StreamId exempt = f.join(at(1), f.token(0));
+  const StreamId other = f.join(at(3), f.token(0), " lane=1");
+  const UdpClient udp = f.bound(0, at(1));
+  f.command(AddBlock{7, network("192.0.2.0/24"), 0, false});
+  CHECK(!f.was_asked(Kind::linger_close, exempt));
+  CHECK(f.was_asked(Kind::linger_close, other));
+  CHECK(f.said_to(udp.from).empty());
 }
 
 TEST_CASE("an automatic block of another shard leaves what is joined") {
