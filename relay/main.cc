@@ -32,7 +32,7 @@ Result<Config, ConfigError> load(const Arguments& arguments) {
   sources.overrides = arguments.overrides;
   sources.environment = process_environment();
   sources.root = ::geteuid() == 0;
-  // Without --config the shipped place is read where there is such a file, else the defaults hold.
+  // Where none is named the shipped place is read if there is such a file, else the defaults hold.
   const bool named = !arguments.config_path.empty();
   const std::string path = named ? arguments.config_path : std::string(kDefaultConfigPath);
   if (named || std::filesystem::exists(path)) {
@@ -169,7 +169,8 @@ int run(int argc, char** argv) {
   CLI::App app("Tandem: joins two clients that cannot reach each other, over TCP and UDP.", "tandemd");
   Arguments arguments;
   app.add_option("--config", arguments.config_path,
-                 fmt::format("the configuration file; {} where it exists", kDefaultConfigPath));
+                 fmt::format("the configuration file; {} where it exists", kDefaultConfigPath))
+      ->envname("TANDEM_CONFIG");
   app.add_option("--set", arguments.overrides, "section.key=value, over file and environment")
       ->take_all()
       ->allow_extra_args(false);

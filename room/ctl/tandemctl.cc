@@ -35,7 +35,8 @@ struct CommandLine {
 std::string default_socket() {
   ConfigSources sources{
       .file = {}, .overrides = {}, .environment = process_environment(), .root = ::geteuid() == 0};
-  if (auto file = read_config_file(std::string(kDefaultConfigPath))) {
+  const std::string& named = sources.environment["TANDEM_CONFIG"];
+  if (auto file = read_config_file(named.empty() ? std::string(kDefaultConfigPath) : named)) {
     sources.file = std::move(*file);
     if (const auto config = load_config(sources)) return config->admin.socket;
     sources.file.reset();

@@ -153,6 +153,30 @@ class ConfigTest(unittest.TestCase):
                     process.terminate()
                     self.assertEqual(process.wait(20), 0)
 
+    def test_the_environment_names_the_file_where_no_flag_does(self):
+        """Also for tandemctl, which looks there for the admin socket."""
+        named, flag = self.daemon(), self.daemon({"engine.shardz": 2})
+        done = self.run_tandemd("--check-config", TANDEM_CONFIG=str(flag.config_file))
+        self.assertIn("shardz", done.stderr)
+        done = self.run_tandemd("--config", str(named.config_file), "--check-config",
+                                TANDEM_CONFIG=str(flag.config_file))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.run_tandemd("--check-config", TANDEM_CONFIG=str(named.folder / "absent"))
+        self.assertIn("absent", done.stderr)
+        done = self.run_tandemd("--check-config", TANDEM_CONFIG="")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        with open(named.log_file, "wb") as log:
+            named.process = subprocess.Popen(
+                [str(BUILD / "tandemd")], stdout=log, stderr=log,
+                env=clean_environment(STATE_DIRECTORY=str(named.folder),
+                                      TANDEM_CONFIG=str(named.config_file)))
+        self.assertTrue(eventually(named.ready, timeout=20), named.log())
+        asked = subprocess.run([str(BUILD / "tandemctl"), "version"], capture_output=True, text=True,
+                               timeout=20, env=clean_environment(TANDEM_CONFIG=str(named.config_file)))
+        self.assertEqual((asked.returncode, asked.stdout[:8]), (0, "tandemd "), asked.stderr)
+        self.assertIsNone(named.complaint(named.stop()))
+
     def test_without_any_file(self):
         """The embedded defaults start; keys are made in the state folder, for the owner alone."""
         relay = self.daemon()
