@@ -10,10 +10,15 @@ constexpr std::uint32_t kFillerCheckedEvery = 16;
 constexpr std::uint32_t kRecentMax = 64;
 
 struct Stamp {
-  std::uint32_t pair;
+  std::uint32_t pair_sealed;
   std::uint32_t number;
 };
 static_assert(sizeof(Stamp) == kStampSize);
+
+// An altered number would pass for loss and disorder, so the pair is no longer right with it.
+constexpr std::uint32_t sealed(std::uint32_t pair, std::uint32_t number) {
+  return pair ^ (number * 0x9e3779b9u);
+}
 
 }  // namespace
 
@@ -23,7 +28,7 @@ void fill_payload(std::span<std::uint8_t> payload) {
 }
 
 void stamp_payload(std::span<std::uint8_t> payload, std::uint32_t pair, std::uint32_t number) {
-  const Stamp stamp{pair, number};
+  const Stamp stamp{sealed(pair, number), number};
   std::memcpy(payload.data(), &stamp, sizeof stamp);
 }
 
@@ -40,7 +45,7 @@ void DatagramCheck::feed(std::uint32_t pair, std::span<const std::uint8_t> paylo
   Stamp stamp{};
   std::memcpy(&stamp, payload.data(), sizeof stamp);
   const bool whole = verify_ == Verify::full || stamp.number % kFillerCheckedEvery == 0;
-  if (stamp.pair != pair ||
+  if (stamp.pair_sealed != sealed(pair, stamp.number) ||
       (whole &&
        !std::ranges::equal(payload.subspan(kStampSize), std::span(filler_).subspan(kStampSize)))) {
     ++damaged_;

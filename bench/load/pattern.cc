@@ -60,13 +60,15 @@ void PatternCheck::compare(std::span<const std::uint8_t> bytes, std::uint64_t of
   compared_ += bytes.size();
 }
 
+// A read ends anywhere: what of a stamp or of a whole block is left for the next one is compared then.
 void PatternCheck::feed_sampled(std::span<const std::uint8_t> bytes, PatternSource& expected) {
   const std::uint64_t end = offset_ + bytes.size();
-  std::uint64_t block = (offset_ + kBlock - 1) / kBlock;
-  for (; block * kBlock < end; ++block) {
-    const auto rest = bytes.subspan(block * kBlock - offset_);
-    const std::size_t size = block % kWholeBlockEvery == 0 ? kBlock : sizeof(std::uint64_t);
-    compare(rest.first(std::min(size, rest.size())), block * kBlock, expected);
+  for (std::uint64_t at = offset_; at < end;) {
+    const std::uint64_t block = at / kBlock;
+    const std::uint64_t looked_at = block % kWholeBlockEvery == 0 ? kBlock : sizeof(std::uint64_t);
+    const std::uint64_t until = std::min(block * kBlock + looked_at, end);
+    if (at < until) compare(bytes.subspan(at - offset_, until - at), at, expected);
+    at = (block + 1) * kBlock;
   }
 }
 
