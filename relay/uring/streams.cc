@@ -102,7 +102,7 @@ void Streams::complete(const Op& op, const io_uring_cqe& cqe) {
       on_send(op.index, connection, cqe.res);
       break;
     case OpKind::stream_watch:
-      on_watch(op.index, connection, cqe.res);
+      on_watch(op.index, connection, cqe);
       break;
     case OpKind::transfer_in:
       on_transfer_in(op.index, connection);
@@ -172,13 +172,9 @@ void Streams::settle_open(uint32_t index, Connection& connection) {
     else if (connection.reading != Reading::discard)
       pause(index, connection);
   }
-  if (connection.watch_wanted <= connection.watch_armed) return;
-  if (connection.watch_armed == Watching::none) {
+  if (connection.watch_wanted != Watching::none && !connection.watching)
     start_watch(index, connection);
-  } else if (!connection.watch_cancelled) {
-    connection.watch_cancelled = true;
-    cancel(Op::pack(OpKind::stream_watch, table_.handle_of(index)));
-  }
+  tell_fin(index, connection);
 }
 
 // Said to the core once nothing is in flight, since until then the kernel may write where a line

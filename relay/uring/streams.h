@@ -77,16 +77,16 @@ class Streams {
     uint16_t incoming = kNoTransfer;  // the transfer to here
     Reading reading = Reading::none;
     Watching watch_wanted = Watching::none;
-    Watching watch_armed = Watching::none;
     Ending ending = Ending::none;
     bool receiving : 1 = false;  // the receive is in flight
     bool pausing : 1 = false;    // and is being cancelled
     bool starved : 1 = false;    // it waits for buffers
     bool fin_sent : 1 = false;
-    bool broken : 1 = false;     // only close is left
-    bool told : 1 = false;       // of being broken, when nothing was in flight any more
-    bool cancelled : 1 = false;  // everything in flight was told to end
-    bool watch_cancelled : 1 = false;
+    bool broken : 1 = false;        // only close is left
+    bool told : 1 = false;          // of being broken, when nothing was in flight any more
+    bool cancelled : 1 = false;     // everything in flight was told to end
+    bool watching : 1 = false;      // the watch is armed
+    bool fin_seen : 1 = false;      // by it
     bool touched : 1 = false;       // settle() is due
     bool in_starved : 1 = false;    // stands in starved_
     bool polling_in : 1 = false;    // for a transfer from here
@@ -163,7 +163,8 @@ class Streams {
 
   // Watching.
   void start_watch(uint32_t index, Connection& connection);
-  void on_watch(uint32_t index, Connection& connection, int result);
+  void on_watch(uint32_t index, Connection& connection, const io_uring_cqe& cqe);
+  void tell_fin(uint32_t index, Connection& connection);
 
   io_uring_sqe& operation(OpKind kind, uint32_t index, Connection& connection, uint8_t opcode);
   void cancel(uint64_t user_data);

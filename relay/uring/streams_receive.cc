@@ -148,28 +148,37 @@ void Streams::on_discard(uint32_t index, Connection& connection, int result) {
   sqe.msg_flags = MSG_TRUNC;
 }
 
+// The kernel's poll also ends at a FIN, where a one-shot would come to an end and, armed again, end
+// at once. So it is a multishot one, which tells of changes, and stays for a reset after the FIN.
 void Streams::start_watch(uint32_t index, Connection& connection) {
-  connection.watch_armed = connection.watch_wanted;
+  connection.watching = true;
   io_uring_sqe& sqe = operation(OpKind::stream_watch, index, connection, IORING_OP_POLL_ADD);
   // The kernel takes the words of the mask swapped on big-endian machines; we have none.
   static_assert(std::endian::native == std::endian::little);
-  sqe.poll32_events = POLLERR | POLLHUP;
-  if (connection.watch_armed == Watching::fin) sqe.poll32_events |= POLLRDHUP;
+  sqe.poll32_events = POLLERR | POLLHUP | POLLRDHUP;
+  sqe.len = IORING_POLL_ADD_MULTI;
 }
 
-void Streams::on_watch(uint32_t index, Connection& connection, int result) {
-  connection.watch_armed = Watching::none;
-  connection.watch_cancelled = false;
+void Streams::on_watch(uint32_t index, Connection& connection, const io_uring_cqe& cqe) {
+  const bool over = (cqe.flags & IORING_CQE_F_MORE) == 0;
+  if (over) connection.watching = false;
   if (connection.broken || connection.ending == Ending::close) return;
-  if (result < 0) return touch(index);  // cancelled, to watch for more
-  const bool fin = (result & POLLRDHUP) != 0 && connection.watch_wanted == Watching::fin;
-  connection.watch_wanted = Watching::none;
+  if (over) touch(index);  // to arm it again: completions overflowed
+  if (cqe.res < 0) return;
   int error = 0;
   socklen_t bytes = sizeof error;
   ::getsockopt(connection.fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
   // A hang-up without an error is no more than a FIN from each side.
   if (error != 0) return fail(index, connection, error);
-  if (fin && connection.reading == Reading::none && connection.ending < Ending::linger)
+  if ((cqe.res & POLLRDHUP) != 0) connection.fin_seen = true;
+  tell_fin(index, connection);
+}
+
+// A FIN that comes while something is read is for the read to tell.
+void Streams::tell_fin(uint32_t index, Connection& connection) {
+  if (!connection.fin_seen || connection.watch_wanted != Watching::fin) return;
+  connection.watch_wanted = Watching::reset;
+  if (connection.reading == Reading::none && connection.ending < Ending::linger)
     emit(StreamEvent::Kind::half_closed, index);
 }
 

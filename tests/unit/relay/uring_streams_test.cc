@@ -256,7 +256,7 @@ TEST_CASE("a reader that starves can be paused, and reads on when there are buff
   });
 }
 
-TEST_CASE("starved readers take turns without waiting, and one that is paused then is not resumed") {
+TEST_CASE("starved readers take turns without waiting; one that is paused is not resumed") {
   in_each_mode([](Fixture& relay) {
     relay.options.stream_buffers = 4;
     relay.options.stream_buffer_bytes = 4096;
@@ -280,9 +280,9 @@ TEST_CASE("starved readers take turns without waiting, and one that is paused th
     CHECK(relay.release_received() == 4 * 4096);
     relay.act(Act::pause, paused.stream);
     CHECK(relay.expect(Event::read_ended).stream == paused.stream);
-    const Nanos began = monotonic_now();
-    while (!relay.saw(Event::received) && monotonic_now() < began + kPatience) relay.turn(kPatience);
-    CHECK(monotonic_now() < began + kPatience);
+    const Nanos deadline = monotonic_now() + kPatience;
+    while (!relay.saw(Event::received) && monotonic_now() < deadline) relay.turn(kPatience);
+    CHECK(monotonic_now() < deadline);
     CHECK(relay.release_received() == 10);
     CHECK(relay.expect(Event::read_ended).stream == busy.stream);
   });
@@ -325,6 +325,30 @@ TEST_CASE("a FIN is seen by the watch that asks for it, and by no other") {
     CHECK_FALSE(relay.saw(Event::broken));
     relay.act(Act::read, stream, 10);
     relay.expect(Event::finished);
+  });
+}
+
+TEST_CASE("a reset is seen by the watch after a FIN too, which wakes it once") {
+  in_each_mode([](Fixture& relay) {
+    relay.start();
+    for (const uint32_t fin : {0u, 1u}) {
+      auto [client, stream, remote] = relay.connect();
+      relay.act(Act::watch, stream, fin);
+      relay.turn();
+      ::shutdown(client.get(), SHUT_WR);
+      if (fin != 0) CHECK(relay.expect(Event::half_closed).stream == stream);
+      const uint64_t before = relay.io->ring_counters().cqes.load();
+      for (int i = 0; i < 10; ++i) relay.turn(kNanosPerMillisecond);
+      CHECK(relay.io->ring_counters().cqes.load() <= before + 1);
+      CHECK(relay.events.empty());
+      reset_connection(client);
+      const StreamEvent event = relay.expect(Event::broken);
+      CHECK(event.stream == stream);
+      CHECK(event.error == EPIPE);  // what the kernel says of a reset after a FIN
+      relay.act(Act::close, stream);
+      CHECK(relay.expect(Event::closed).stream == stream);
+      CHECK(relay.events.empty());
+    }
   });
 }
 
