@@ -1,5 +1,9 @@
 // UDP through the back end, on loopback.
+#include <fcntl.h>
+#include <net/if.h>
 #include <netinet/udp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 
 #include "tests/unit/relay/uring_fixture.h"
 
@@ -19,6 +23,34 @@ std::vector<uint8_t> wait_for_datagram(Fixture& relay, const Descriptor& client)
   relay.until([&] { return !(got = receive_some(client, 65536)).empty(); });
   return got;
 }
+
+// While it lives this thread opens its sockets in a network of its own, where loopback takes
+// packets of `mtu` bytes.
+class SmallLoopback {
+ public:
+  explicit SmallLoopback(int mtu) {
+    outside_ = Descriptor(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    inside_ = outside_.open() && ::unshare(CLONE_NEWNET) == 0;
+    if (!inside_) return;
+    const Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    std::memcpy(request.ifr_name, "lo", sizeof "lo");
+    request.ifr_mtu = mtu;
+    REQUIRE(::ioctl(socket.get(), SIOCSIFMTU, &request) == 0);
+    request.ifr_flags = IFF_UP;
+    REQUIRE(::ioctl(socket.get(), SIOCSIFFLAGS, &request) == 0);
+  }
+  SmallLoopback(const SmallLoopback&) = delete;
+  SmallLoopback& operator=(const SmallLoopback&) = delete;
+  ~SmallLoopback() {
+    if (inside_) CHECK(::setns(outside_.get(), CLONE_NEWNET) == 0);
+  }
+  [[nodiscard]] bool permitted() const { return inside_; }
+
+ private:
+  Descriptor outside_;
+  bool inside_ = false;
+};
 
 }  // namespace
 
@@ -110,6 +142,69 @@ TEST_CASE("a train longer than the kernel takes leaves in parts") {
   });
   CHECK(segments == 200);
   CHECK(got == sent);
+}
+
+TEST_CASE("where no train can go its datagrams go one by one") {
+  in_each_mode([](Fixture& relay) {
+    relay.udp_checksums = false;  // the kernel then refuses trains: EINVAL
+    relay.options.datagram_buffers = 4;
+    relay.start();
+    const Descriptor client = relay.client_socket(SOCK_DGRAM);
+    const int segment = 1000;
+    ::setsockopt(client.get(), SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
+    relay.on_datagram = [&](Datagram& datagram) {
+      CHECK(datagram.segments() == 6);
+      relay.io->forward(back_to_sender(datagram));
+    };
+    for (uint32_t round = 1; round <= 20; ++round) {  // more than there are buffers
+      const auto sent = pattern(5500, round);
+      send_all(client, sent);
+      std::vector<uint8_t> got;
+      for (int i = 0; i < 6; ++i) {
+        const auto datagram = wait_for_datagram(relay, client);
+        REQUIRE(datagram.size() == (i < 5 ? 1000 : 500));
+        got.insert(got.end(), datagram.begin(), datagram.end());
+      }
+      CHECK(got == sent);
+      CHECK(relay.io->counters().trains_split.load() == round);
+    }
+  });
+}
+
+TEST_CASE("of a train whose segments exceed the MTU those that fit arrive") {
+  const SmallLoopback network(1280);
+  if (!network.permitted()) {
+    MESSAGE("skipped: a network namespace is not permitted here");
+    return;
+  }
+  in_each_mode([](Fixture& relay) {
+    relay.start();
+    const Descriptor client = relay.client_socket(SOCK_DGRAM);
+    uint16_t segment = 1400;
+    relay.on_datagram = [&](Datagram& datagram) {
+      OutgoingDatagram train = back_to_sender(datagram);
+      train.segment_size = segment;
+      relay.io->forward(train);
+    };
+    const UringCounters& counters = relay.io->counters();
+    const auto sent = pattern(5000);  // to the relay in fragments
+    send_all(client, sent);
+    CHECK(wait_for_datagram(relay, client) == std::vector<uint8_t>(sent.end() - 800, sent.end()));
+    relay.until([&] { return counters.unsent_too_big.load() == 3; });
+    CHECK(counters.trains_split.load() == 1);
+
+    segment = 1250;  // 1,278 with its headers
+    send_all(client, sent);
+    std::vector<uint8_t> got;
+    while (got.size() < sent.size()) {
+      const auto datagram = wait_for_datagram(relay, client);
+      REQUIRE(datagram.size() == 1250);
+      got.insert(got.end(), datagram.begin(), datagram.end());
+    }
+    CHECK(got == sent);
+    CHECK(counters.trains_split.load() == 1);
+    CHECK(counters.unsent_too_big.load() == 3);
+  });
 }
 
 TEST_CASE("a few buffers serve a flood, in order and to the last datagram") {

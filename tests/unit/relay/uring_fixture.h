@@ -31,6 +31,7 @@ struct Fixture {
   std::unique_ptr<UringIo> io;
   uint16_t port = 0;
   int tcp_send_buffer = 0;         // of each connection; 0: the kernel's choice
+  bool udp_checksums = true;       // of what is sent
   std::deque<StreamEvent> events;  // not yet looked at
   std::function<void(Datagram&)> on_datagram;
   bool busy = false;  // something came in the last turn
@@ -53,6 +54,8 @@ struct Fixture {
     if (tcp_send_buffer != 0)
       ::setsockopt((*sockets)[0][0].tcp.get(), SOL_SOCKET, SO_SNDBUF, &tcp_send_buffer,
                    sizeof tcp_send_buffer);
+    const int no_check = udp_checksums ? 0 : 1;
+    ::setsockopt((*sockets)[0][0].udp.get(), SOL_SOCKET, SO_NO_CHECK, &no_check, sizeof no_check);
     auto opened = UringIo::open(options, std::move((*sockets)[0]));
     REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error()));
     io = std::move(*opened);
