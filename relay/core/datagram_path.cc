@@ -137,7 +137,7 @@ uint32_t DatagramPath::within_caps(const Datagram& from, const Run& run, UdpPath
       packets = static_cast<uint32_t>(allowed);
       // A flood is an offence; a burst is not. Ten a second at most, so that only a source that
       // keeps it up for the threshold's tenth part in seconds is banned.
-      const auto tenth = static_cast<uint8_t>(state_.millis() / 100 % 64);
+      const auto tenth = static_cast<uint8_t>(1 + state_.millis() / 100 % 63);
       if (tenth != end.over_rate_at) {
         end.over_rate_at = tenth & 63;
         state_.offence(from.source.address);

@@ -27,7 +27,7 @@ struct UdpEnd {
   uint16_t max_payload = 0;
   bool exempt : 1 = false;
   bool ever_bound : 1 = false;
-  uint8_t over_rate_at : 6 = 0;  // the tenth of a second, modulo 64, in which it last was over rate
+  uint8_t over_rate_at : 6 = 0;  // 1 + the tenth of a second, modulo 63, of its last offence
   uint32_t cookie_time = 0;  // of the BIND that bound it; only a newer cookie moves it
   Millis last_seen = 0;
   std::array<uint8_t, kClientNonceSize> nonce{};

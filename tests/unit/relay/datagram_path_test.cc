@@ -269,8 +269,7 @@ TEST_CASE(
     s.packets_per_second = 10;
     s.blacklist_threshold = 100;
   });
-  p.f.advance(kSecond);
-  for (int i = 0; i < 50; ++i) p.send(50, 20);
+  for (int i = 0; i < 50; ++i) p.send(50, 20);  // in the shard's first moment
   CHECK(p.f.counters().offences.load() == 1);
   for (int i = 0; i < 98; ++i) {
     p.f.advance(100 * kNanosPerMillisecond);
