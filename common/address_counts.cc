@@ -7,13 +7,14 @@
 namespace tandem {
 
 AddressCounts::AddressCounts(const SipKey& key)
-    : key_(key), rows_(std::make_unique<std::array<std::array<Cell, kColumns>, 2>>()) {}
+    : key_(key), memory_(2 * kColumns * sizeof(std::uint32_t)) {}
 
 // Two 16-bit pieces of one hash serve as two hashes: SipHash's bits are independent for whoever
 // lacks the key.
 AddressCounts::Cells AddressCounts::cells_of(const IpAddress& address) const {
   const std::uint64_t hash = siphash13(key_, rate_scope(address).bytes);
-  return {(*rows_)[0][hash % kColumns], (*rows_)[1][hash / kColumns % kColumns]};
+  auto* const rows = static_cast<std::uint32_t*>(memory_.data());
+  return {Cell(rows[hash % kColumns]), Cell(rows[kColumns + hash / kColumns % kColumns])};
 }
 
 // Relaxed throughout: the counts publish nothing but themselves.

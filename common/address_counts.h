@@ -3,19 +3,19 @@
 //
 // A count-min sketch and not a table: a table of sources needs a lock or a hand-over between
 // shards, and its size is what an attacker with a v6 prefix chooses. The sketch is two atomic adds,
-// 512 KiB whatever comes, and errs only upwards: the estimate is the true count plus, in the better
-// of two rows, whatever other sources share the cell. With n connections live a row's mean excess
-// is n / 65,536, so at 100,000 an innocent source is judged as if it had about one more connection
-// than it has. The key is drawn at start, so nobody can aim a collision at a victim.
+// 512 KiB at most (pages are paid for when touched), and errs only upwards: the estimate is the
+// true count plus, in the better of two rows, whatever other sources share the cell. With n
+// connections live a row's mean excess is n / 65,536, so at 100,000 an innocent source is judged as
+// if it had about one more connection than it has. The key is drawn at start, so nobody can aim a
+// collision at a victim.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "common/endpoint.h"
+#include "common/reserved_memory.h"
 #include "common/siphash.h"
 
 namespace tandem {
@@ -36,15 +36,15 @@ class AddressCounts {
 
  private:
   static constexpr std::size_t kColumns = 65'536;
-  using Cell = std::atomic<std::uint32_t>;
+  using Cell = std::atomic_ref<std::uint32_t>;
   struct Cells {
-    Cell& first;
-    Cell& second;
+    Cell first;
+    Cell second;
   };
   Cells cells_of(const IpAddress& address) const;
 
   SipKey key_;
-  std::unique_ptr<std::array<std::array<Cell, kColumns>, 2>> rows_;
+  ReservedMemory memory_;  // two rows
 };
 
 }  // namespace tandem

@@ -1,7 +1,7 @@
 #include "relay/core/blocklist.h"
 
 #include <algorithm>
-#include <tuple>
+#include <atomic>
 
 namespace tandem {
 namespace {
@@ -129,58 +129,111 @@ void Blocklist::sweep(Nanos now, uint32_t steps) {
   listed_size_ = static_cast<uint32_t>(end - listed.begin());
 }
 
-// Zeroed, it is free: step 0 is never counted in.
-struct OffenceCounter::Entry {
-  IpAddress scope;
-  uint32_t step;  // the newest that is counted
-  std::array<uint16_t, kSteps> in_step;
+namespace {
 
-  // Moves the newest step to `now_step` and gives what is within the window then.
-  uint32_t advance(uint32_t now_step) {
-    const size_t passed = std::min<size_t>(now_step - step, kSteps);
-    for (size_t i = 1; i <= passed; ++i) in_step[(step + i) % kSteps] = 0;
-    step = now_step;
-    uint32_t sum = 0;
-    for (const uint16_t offences : in_step) sum += offences;
+constexpr uint32_t kSteps = 11;  // ten whole ones and the one that is under way
+constexpr uint32_t kCells = 16;
+
+// The offences of one step. It names its source and its step, so that what is left of a place's
+// last source, or of its own an hour ago, counts for nothing and need not be cleared in time.
+struct alignas(sizeof(uint64_t)) Cell {
+  uint32_t source = 0;  // half of its hash; the other half picked the place
+  uint16_t round = 0;   // the step without the digit that its position is: 72 days until it repeats
+  uint16_t offences = 0;
+};
+using SharedCell = std::atomic_ref<Cell>;
+static_assert(SharedCell::is_always_lock_free);
+
+uint32_t half_of(uint64_t source) {
+  return static_cast<uint32_t>(source >> 32);
+}
+uint16_t round_of(uint32_t step) {
+  return static_cast<uint16_t>(step / kCells);
+}
+
+}  // namespace
+
+// Zeroed, it is free. Relaxed throughout: the counts publish nothing but themselves.
+struct OffenceCounter::Place {
+  uint64_t source;
+  Cell cells[kCells];
+
+  // Within the window before `step`. One that is ahead counts too: shards' clocks are not read
+  // together.
+  struct Sum {
+    uint32_t offences = 0;
+    uint32_t age = kSteps;  // of the newest
+  };
+  [[nodiscard]] Sum within(uint64_t of, uint32_t step) {
+    Sum sum;
+    for (uint32_t age = 0; age <= kSteps; ++age) {
+      const uint32_t at = step + 1 - age;
+      const Cell cell = SharedCell(cells[at % kCells]).load(std::memory_order_relaxed);
+      if (cell.source != half_of(of) || cell.round != round_of(at) || cell.offences == 0) continue;
+      sum.offences += cell.offences;
+      sum.age = std::min(sum.age, age);
+    }
     return sum;
   }
+
+  void add(uint64_t of, uint32_t step) {
+    const SharedCell shared(cells[step % kCells]);
+    Cell seen = shared.load(std::memory_order_relaxed);
+    Cell next;
+    do {
+      const bool same = seen.source == half_of(of) && seen.round == round_of(step);
+      const uint16_t before = same ? seen.offences : uint16_t{0};
+      next = {half_of(of), round_of(step), std::max<uint16_t>(before, before + 1)};
+    } while (!shared.compare_exchange_weak(seen, next, std::memory_order_relaxed));
+  }
+
+  void clear() {
+    for (Cell& cell : cells) SharedCell(cell).store({}, std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] std::atomic_ref<uint64_t> owner() { return std::atomic_ref(source); }
 };
 
 OffenceCounter::OffenceCounter(const SipKey& key)
-    : key_(key),
-      memory_(kSets * kWays * sizeof(Entry)),
-      entries_(static_cast<Entry*>(memory_.data()), kSets * kWays) {}
+    : key_(key), memory_(kSets * kWays * sizeof(Place)) {}
 
 OffenceVerdict OffenceCounter::count(const IpAddress& source, Nanos now, uint32_t threshold) {
   if (threshold == 0) return OffenceVerdict::counted;
-  const auto step = static_cast<uint32_t>(now / (kOffenceWindow / (kSteps - 1)) + 1);
-  Entry& entry = entry_of(rate_scope(source), step);
-  const uint32_t before = entry.advance(step);
-  if (before + 1 >= threshold) {
-    entry.in_step = {};
-    return OffenceVerdict::threshold_reached;
-  }
-  uint16_t& current = entry.in_step[step % kSteps];
-  if (current != UINT16_MAX) ++current;
-  return OffenceVerdict::counted;
+  const auto step = static_cast<uint32_t>(now / (kOffenceWindow / (kSteps - 1)) + kSteps);
+  uint64_t hash = std::max<uint64_t>(siphash13(key_, rate_scope(source).bytes), 1);
+  Place& place = place_of(hash, step);
+  place.add(hash, step);
+  if (place.within(hash, step).offences < threshold) return OffenceVerdict::counted;
+  place.clear();
+  // Several may have seen it reached; whoever gives the place back says so.
+  return place.owner().compare_exchange_strong(hash, 0, std::memory_order_relaxed)
+             ? OffenceVerdict::threshold_reached
+             : OffenceVerdict::counted;
 }
 
-OffenceCounter::Entry& OffenceCounter::entry_of(const IpAddress& scope, uint32_t step) {
-  const size_t set = siphash13(key_, scope.bytes) % kSets;
-  const auto ways = entries_.subspan(set * kWays, kWays);
-  for (Entry& entry : ways)
-    if (entry.step != 0 && entry.scope == scope) return entry;
-
-  // The fewest offences give way, and of equals the one seen longest ago.
-  const auto rank = [step](Entry aged) {
-    const uint32_t last_seen = aged.step;
-    return std::tuple(aged.advance(step), last_seen);
-  };
-  Entry* weakest = &ways[0];
-  for (Entry& entry : ways)
-    if (rank(entry) < rank(*weakest)) weakest = &entry;
-  *weakest = {.scope = scope, .step = step, .in_step = {}};
-  return *weakest;
+OffenceCounter::Place& OffenceCounter::place_of(uint64_t source, uint32_t step) {
+  const std::span ways(static_cast<Place*>(memory_.data()) + source % kSets * kWays, kWays);
+  for (;;) {
+    // The fewest offences give way, and of equals the one seen longest ago.
+    Place* weakest = nullptr;
+    uint64_t its_owner = 0;
+    Place::Sum its_sum;
+    for (Place& place : ways) {
+      const uint64_t owner = place.owner().load(std::memory_order_relaxed);
+      if (owner == source) return place;
+      const Place::Sum sum = place.within(owner, step);
+      const bool weaker = weakest == nullptr || sum.offences < its_sum.offences ||
+                          (sum.offences == its_sum.offences && sum.age > its_sum.age);
+      if (weaker) {
+        weakest = &place;
+        its_owner = owner;
+        its_sum = sum;
+      }
+    }
+    if (weakest->owner().compare_exchange_strong(its_owner, source, std::memory_order_relaxed)) {
+      return *weakest;
+    }
+  }
 }
 
 }  // namespace tandem

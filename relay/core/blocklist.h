@@ -84,31 +84,34 @@ inline constexpr Nanos kOffenceWindow = 60 * kNanosPerSecond;
 
 enum class OffenceVerdict : uint8_t { counted, threshold_reached };
 
-// How often each source has offended within the last kOffenceWindow, in memory of fixed size. In
-// steps of a tenth of the window, so an offence counts for one window at least and 1.1 at most.
+// How often each source has offended within the last kOffenceWindow, over all shards, in memory of
+// fixed size. In steps of a tenth of the window, so an offence counts for one window at least and
+// 1.1 at most. Any thread may count; it is touched once an offence, never for a packet.
 //
 // A source has four places, picked by a keyed hash; where others have them, the one with the fewest
 // offences gives way. So whoever comes with ever new addresses displaces its own kind, and a source
-// that keeps offending stays.
+// that keeps offending stays. Offences are forgotten where there is no room, or where two threads
+// take a place for a source at the same instant; nobody's count for another's, since each cell says
+// whose it is.
 class OffenceCounter {
  public:
+  // The key is secret and random for each start.
   explicit OffenceCounter(const SipKey& key);
 
-  // threshold = 0 never is reached. When it is, the count begins anew: the caller blocks. Whoever
-  // is exempt is not to be counted.
+  // threshold = 0 never is reached. When it is, the count begins anew: the caller blocks. Threads
+  // that reach it at the same instant are not all told, but one is. Whoever is exempt is not to be
+  // counted.
   [[nodiscard]] OffenceVerdict count(const IpAddress& source, Nanos now, uint32_t threshold);
 
  private:
   static constexpr size_t kSets = 1'024;
   static constexpr size_t kWays = 4;
-  static constexpr size_t kSteps = 11;  // ten whole ones and the one that is under way
-  struct Entry;
+  struct Place;
 
-  [[nodiscard]] Entry& entry_of(const IpAddress& scope, uint32_t step);
+  [[nodiscard]] Place& place_of(uint64_t source, uint32_t step);
 
   SipKey key_;
   ReservedMemory memory_;
-  std::span<Entry> entries_;
 };
 
 }  // namespace tandem

@@ -75,7 +75,8 @@ Joining::Arrival Joining::admit_address(Stream& stream) {
     lifecycle_.refuse(stream, ErrorCode::blocked);
     return Arrival::refused;
   }
-  if (state_.arrivals.charge(address, state_.now, 60) != BudgetVerdict::allowed) {
+  if (state_.shared.arrivals.charge(state_.arrival_rate, address, state_.now, kArrivalUnits) ==
+      RateVerdict::over) {
     refuse_offender(stream, ErrorCode::rate_limited, "connections_per_minute");
     return Arrival::refused;
   }

@@ -1,6 +1,7 @@
 #include "relay/core/rate_limiter.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "common/assert.h"
 
@@ -27,9 +28,14 @@ BucketLimit BucketLimit::per_second(uint64_t rate, uint64_t burst) {
   constexpr uint64_t kSecond = uint64_t{kNanosPerSecond} << kFractionBits;
   limit.nanos_per_unit_ = (kSecond + rate - 1) / rate;
 
-  const Wide cost = Wide{limit.nanos_per_unit_} * std::max(burst, uint64_t{1});
+  burst = std::max(burst, uint64_t{1});
+  const auto unit = static_cast<uint64_t>(limit.cost(1));
+  const Wide cost = Wide{limit.nanos_per_unit_} * burst;
   const Wide rounded_up = (cost + ((Wide{1} << kFractionBits) - 1)) >> kFractionBits;
-  limit.tolerance_ = static_cast<Nanos>(std::min(rounded_up, Wide{kToleranceMax}));
+  // Rounded for each unit where that adds less than one: else of three a second, which cost 1 ns
+  // more one by one than together, only two would pass at once.
+  const Wide whole = burst <= unit ? Wide{unit} * burst : rounded_up;
+  limit.tolerance_ = static_cast<Nanos>(std::min(whole, Wide{kToleranceMax}));
   return limit;
 }
 
@@ -76,10 +82,19 @@ uint64_t RateBucket::available(const BucketLimit& limit, Nanos now) const {
   return slack <= 0 ? 0 : limit.units_within(slack);
 }
 
-SourceBudgets::SourceBudgets(const SipKey& key)
-    : key_(key),
-      memory_(kBuckets * sizeof(RateBucket)),
-      buckets_(static_cast<RateBucket*>(memory_.data()), kBuckets) {}
+SourceBuckets::SourceBuckets(const SipKey& key, size_t buckets)
+    : key_(key), buckets_(buckets), memory_(buckets * sizeof(RateBucket)) {}
+
+std::pair<RateBucket&, RateBucket&> SourceBuckets::of(const IpAddress& source) const {
+  const uint64_t hash = siphash13(key_, rate_scope(source).bytes);
+  const size_t first = hash % buckets_;
+  // Never the same one twice: that would be charged double.
+  const size_t second = (first + 1 + (hash >> 32) % (buckets_ - 1)) % buckets_;
+  auto* const buckets = static_cast<RateBucket*>(memory_.data());
+  return {buckets[first], buckets[second]};
+}
+
+SourceBudgets::SourceBudgets(const SipKey& key) : sources_(key, kBuckets) {}
 
 void SourceBudgets::set_limits(const BucketLimit& per_source, const BucketLimit& per_shard) {
   per_source_ = per_source;
@@ -87,20 +102,36 @@ void SourceBudgets::set_limits(const BucketLimit& per_source, const BucketLimit&
 }
 
 BudgetVerdict SourceBudgets::charge(const IpAddress& source, Nanos now, uint64_t units) {
-  const uint64_t hash = siphash13(key_, rate_scope(source).bytes);
-  const size_t first = hash % kBuckets;
-  // Never the same one twice: that would be charged double.
-  const size_t second = (first + 1 + (hash >> 32) % (kBuckets - 1)) % kBuckets;
-  RateBucket* const pair[] = {&buckets_[first], &buckets_[second]};
-
-  const auto over = [&](const RateBucket* bucket) {
-    return bucket->conforms(per_source_, now, units) == RateVerdict::over;
+  const auto [first, second] = sources_.of(source);
+  const auto over = [&](const RateBucket& bucket) {
+    return bucket.conforms(per_source_, now, units) == RateVerdict::over;
   };
-  if (over(pair[0]) && over(pair[1])) return BudgetVerdict::source_over;
+  if (over(first) && over(second)) return BudgetVerdict::source_over;
   if (shard_.charge(per_shard_, now, units) == RateVerdict::over) return BudgetVerdict::shard_over;
-  for (RateBucket* bucket : pair)
-    if (!over(bucket)) bucket->charge_allowing_debt(per_source_, now, units);
+  (void)first.charge(per_source_, now, units);
+  (void)second.charge(per_source_, now, units);
   return BudgetVerdict::allowed;
+}
+
+RateVerdict SharedBudgets::charge(const BucketLimit& limit, const IpAddress& source, Nanos now,
+                                  uint64_t units) {
+  // Relaxed: a bucket publishes nothing but itself.
+  const auto charge_one = [&](RateBucket& bucket) {
+    const std::atomic_ref<RateBucket> shared(bucket);
+    static_assert(decltype(shared)::is_always_lock_free);
+    RateBucket seen = shared.load(std::memory_order_relaxed);
+    for (;;) {
+      RateBucket charged = seen;
+      if (charged.charge(limit, now, units) == RateVerdict::over) return RateVerdict::over;
+      if (shared.compare_exchange_weak(seen, charged, std::memory_order_relaxed)) {
+        return RateVerdict::conforms;
+      }
+    }
+  };
+  if (limit.unlimited()) return RateVerdict::conforms;
+  const auto [first, second] = sources_.of(source);
+  const RateVerdict verdicts[] = {charge_one(first), charge_one(second)};
+  return verdicts[0] == RateVerdict::conforms ? verdicts[0] : verdicts[1];
 }
 
 }  // namespace tandem

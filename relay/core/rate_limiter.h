@@ -3,14 +3,16 @@
 // the arithmetic. Must not know what a unit is (a packet, a byte) or who is limited.
 //
 // Precision: a charge is rounded up to whole nanoseconds, so a limit is never exceeded and loses at
-// most 1 ns of each second for each charge: 1 % at ten million charges a second. Nothing overflows
-// for rates of 1 to 10^12 units a second, charges up to kChargeMax and clocks up to 2^62 ns (146
-// years); a debt that no clock will ever pay off saturates.
+// most 1 ns of each second for each charge: 1 % at ten million charges a second. A burst of up to
+// as many units as one costs nanoseconds (31,622 at as many a second) passes whole however it is
+// charged; of a larger one a 31,622nd may not, where it comes one by one at the same instant.
+// Nothing overflows for rates of 1 to 10^12 units a second, charges up to kChargeMax and clocks up
+// to 2^62 ns (146 years); a debt that no clock will ever pay off saturates.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <utility>
 
 #include "common/clock.h"
 #include "common/endpoint.h"
@@ -69,16 +71,30 @@ class RateBucket {
 };
 static_assert(sizeof(RateBucket) == 8);
 
-enum class BudgetVerdict : uint8_t { allowed, source_over, shard_over };
-
-// The budgets of sources that have not proved their address: one for each rate_scope() and one for
-// the shard. Memory is fixed whoever comes.
+// One bucket for each source in memory of fixed size, whoever comes.
 //
 // Buckets have no owners: a source is charged in two, picked by a hash with a secret key, and is
 // over only where both are. Alone in either, it gets exactly its budget; where others are in both,
-// it may get less, never more. No table of sources, so nothing to evict, to sweep or to fill. Only
-// what is allowed is charged, so the shard's budget bounds how many buckets a flood from forged
-// addresses can empty: at 20,000 datagrams a second and 1,000 for each source, 40 of 16,384.
+// it may get less, never more. No table of sources, so nothing to evict, to sweep or to fill.
+class SourceBuckets {
+ public:
+  // The key is secret and random for each start.
+  SourceBuckets(const SipKey& key, size_t buckets);
+
+  [[nodiscard]] std::pair<RateBucket&, RateBucket&> of(const IpAddress& source) const;
+
+ private:
+  SipKey key_;
+  size_t buckets_;
+  ReservedMemory memory_;
+};
+
+enum class BudgetVerdict : uint8_t { allowed, source_over, shard_over };
+
+// The budgets of sources that have not proved their address: one for each rate_scope() and one for
+// the shard. Only what is allowed is charged, so the shard's budget bounds how many buckets a flood
+// from forged addresses can empty: at 20,000 datagrams a second and 1,000 for each source, 40 of
+// 16,384.
 class SourceBudgets {
  public:
   // The key is secret and random for each start.
@@ -91,12 +107,28 @@ class SourceBudgets {
  private:
   static constexpr size_t kBuckets = 16'384;
 
-  SipKey key_;
   BucketLimit per_source_;
   BucketLimit per_shard_;
   RateBucket shard_;
-  ReservedMemory memory_;
-  std::span<RateBucket> buckets_;
+  SourceBuckets sources_;
+};
+
+// One budget for each source over all shards, for what is rare: a new connection, never a datagram.
+// Any thread may charge; each passes the limit that it goes by. A source that is charged by several
+// at the same instant may get as many more as there are of them, once: two buckets are not charged
+// as one. Of 1,000 sources over their limit another is kept out with (2,000 / 131,072)^2: 0.02 %.
+class SharedBudgets {
+ public:
+  // The key is secret and random for each start.
+  explicit SharedBudgets(const SipKey& key) : sources_(key, kBuckets) {}
+
+  [[nodiscard]] RateVerdict charge(const BucketLimit& limit, const IpAddress& source, Nanos now,
+                                   uint64_t units = 1);
+
+ private:
+  static constexpr size_t kBuckets = 131'072;  // 1 MiB, paid for when touched
+
+  SourceBuckets sources_;
 };
 
 }  // namespace tandem

@@ -30,11 +30,9 @@ ShardState::ShardState(ShardPlace the_place, const ShardSettings& the_settings,
       cookies(draw<SipKey>(environment)),
       verifier(the_settings.keys),
       blocklist(draw<SipKey>(environment)),
-      offences(draw<SipKey>(environment)),
       revocations(draw<SipKey>(environment)),
       unvalidated(draw<SipKey>(environment)),
-      validated(draw<SipKey>(environment)),
-      arrivals(draw<SipKey>(environment)) {
+      validated(draw<SipKey>(environment)) {
   out.forwards.reserve(kDecisionsExpected);
   out.replies.reserve(kDecisionsExpected);
   out.strays.reserve(kDecisionsExpected);
@@ -54,19 +52,15 @@ void ShardState::apply(const ShardSettings& next) {
       BucketLimit::per_second(kUnvalidatedPerShard, kUnvalidatedPerShard / 10);
   unvalidated.set_limits(packet_rate, shard);
   validated.set_limits(packet_rate, shard);
-  // A rate a minute as one of 60 times finer units.
-  arrivals.set_limits(next.new_connections_per_minute == 0
-                          ? BucketLimit{}
-                          : BucketLimit::per_second(next.new_connections_per_minute,
-                                                    uint64_t{next.new_connections_per_minute} * 60),
-                      BucketLimit{});
+  arrival_rate = BucketLimit::per_second(next.new_connections_per_minute,
+                                         next.new_connections_per_minute * kArrivalUnits);
   TANDEM_CHECK(blocklist.set_exempt(next.exempt) == ExemptOutcome::applied);  // config bounds it
 }
 
 void ShardState::offence(const IpAddress& address) {
   counters.offences.add();
   if (blocklist.is_exempt(address)) return;
-  if (offences.count(address, now, settings->blacklist_threshold) !=
+  if (shared.offences.count(address, now, settings->blacklist_threshold) !=
       OffenceVerdict::threshold_reached) {
     return;
   }

@@ -34,16 +34,21 @@ inline constexpr uint32_t kLaneWindow = 2u << 20;
 inline constexpr uint32_t kLaneWindowMin = 32u << 10;
 inline constexpr uint16_t kLaneChunksMax = 64;  // buffers, so that tiny writes do not hold a window's
 inline constexpr uint32_t kUnvalidatedPerShard = 50'000;  // datagrams a second
+inline constexpr uint64_t kArrivalUnits =
+    60;  // a connection's: a rate a minute is one of units a second
 inline constexpr Nanos kLingerTimeout = 2 * kNanosPerSecond;
 inline constexpr Nanos kAcceptRetry = kNanosPerSecond / 10;
 
-// What the shards count together. Touched when sessions and connections come and go, never for a
-// datagram.
+// What the shards count together. Touched when sessions and connections come and go and for an
+// offence, never for a datagram that is none.
 struct SharedCounts {
-  explicit SharedCounts(const SipKey& key) : connections(key), half_open(key) {}
+  explicit SharedCounts(const SipKey& key)
+      : connections(key), half_open(key), arrivals(key), offences(key) {}
   std::atomic<uint32_t> sessions{0};
   AddressCounts connections;
   AddressCounts half_open;
+  SharedBudgets arrivals;  // new connections a minute
+  OffenceCounter offences;
 };
 
 // What the core needs from outside and cannot compute.
@@ -139,13 +144,12 @@ class ShardState {
   CookieMint cookies;
   TokenVerifier verifier;
   Blocklist blocklist;
-  OffenceCounter offences;
   Revocations revocations;
   SourceBudgets unvalidated;  // who has not proved an address
   SourceBudgets validated;    // who has: what a BIND may cost
-  SourceBudgets arrivals;     // new connections a minute
   SessionRates rates;
   BucketLimit packet_rate;
+  BucketLimit arrival_rate;
   BucketLimit global_share;
   RateBucket global_bucket;
 

@@ -118,8 +118,7 @@ class ExemptTest(RelayTest):
 
 
 class NewConnectionsTest(RelayTest):
-    # Counted by each shard for itself.
-    config = {"security.new_connections_per_minute": 5, "engine.shards": 1}
+    config = {"security.new_connections_per_minute": 5}
 
     def test_past_the_number_a_minute(self):
         codes = []

@@ -262,6 +262,24 @@ TEST_CASE("new connections a minute are limited, and going on is an offence") {
   CHECK(refused(f, f.accept(at(1)), "RATE_LIMITED"));
 }
 
+TEST_CASE("new connections and offences are counted over all shards") {
+  CoreFixture f([](ShardSettings& s) {
+    s.new_connections_per_minute = 4;
+    s.blacklist_threshold = 3;
+  });
+  // the second shard's part of what is shared
+  const auto limit = f.core->state().arrival_rate;
+  for (int i = 0; i < 2; ++i)
+    REQUIRE(f.shared->arrivals.charge(limit, at(1).address, f.now, kArrivalUnits) ==
+            RateVerdict::conforms);
+  for (int i = 0; i < 2; ++i)
+    REQUIRE(f.shared->offences.count(at(1).address, f.now, 3) == OffenceVerdict::counted);
+  for (int i = 0; i < 2; ++i) CHECK(f.was_asked(Kind::read_line, f.accept(at(1))));
+  CHECK(refused(f, f.accept(at(1)), "RATE_LIMITED retry=1 "));
+  REQUIRE(f.told<AutoBlocked>().size() == 1);
+  CHECK(f.told<AutoBlocked>()[0].address == at(1).address);
+}
+
 TEST_CASE("who is exempt has no limits and is not counted") {
   CoreFixture f([](ShardSettings& s) {
     s.connections_per_address = s.half_open_per_address = s.new_connections_per_minute = 1;

@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
 #include <random>
+#include <thread>
+#include <vector>
 
 namespace tandem {
 namespace {
@@ -66,7 +69,9 @@ class Model {
   Model(uint64_t rate, uint64_t burst) {
     const Big second = Big{kSecond} << 32;
     per_unit_ = (second + rate - 1) / rate;
-    tolerance_ = cost(burst);
+    const Big unit = cost(1);
+    tolerance_ =
+        burst >= 1 && Big{burst} <= unit ? unit * burst : cost(std::max<uint64_t>(burst, 1));
   }
   [[nodiscard]] Big cost(uint64_t units) const {
     const Big nanos = (per_unit_ * Big{units} + ((Big{1} << 32) - 1)) >> 32;
@@ -206,6 +211,107 @@ TEST_CASE("a flood from forged addresses starves few of those who share no shard
       ++starved;
   }
   CHECK(starved == 0);
+}
+
+TEST_CASE("a shared budget is each source's, by its /64") {
+  SharedBudgets budgets(kKey);
+  IpAddress source = *IpAddress::parse("2001:db8::");
+  for (int i = 0; i < 10; ++i) {
+    source.bytes[15] = static_cast<uint8_t>(i);
+    CHECK(budgets.charge(kTen, source, 0) == RateVerdict::conforms);
+  }
+  CHECK(budgets.charge(kTen, source, 0) == RateVerdict::over);
+  CHECK(budgets.charge(kTen, source, kSecond / 10) == RateVerdict::conforms);
+  CHECK(budgets.charge(kTen, IpAddress::v4(192, 0, 2, 1), 0) == RateVerdict::conforms);
+  CHECK(budgets.charge(BucketLimit{}, source, 0) == RateVerdict::conforms);
+}
+
+TEST_CASE("who goes on is refused, and of those who share the memory hardly anybody") {
+  SharedBudgets budgets(kKey);
+  for (uint32_t i = 0; i < 100; ++i) {
+    for (int j = 0; j < 20; ++j) static_cast<void>(budgets.charge(kTen, IpAddress::from_v4(i), 0));
+  }
+  uint32_t refused = 0;
+  for (uint32_t i = 0; i < 1'000; ++i) {
+    if (budgets.charge(kTen, IpAddress::from_v4(0xc000'0000 + i), 0) == RateVerdict::over)
+      ++refused;
+  }
+  CHECK(refused <= 1);  // (200 / 131,072)^2 are in two emptied buckets
+}
+
+TEST_CASE("threads that charge a shared budget get one budget together") {
+  SharedBudgets budgets(kKey);
+  constexpr uint32_t kThreads = 2;
+  constexpr uint32_t kBurst = 5'000;
+  const auto limit = BucketLimit::per_second(1, kBurst);
+  std::atomic<uint32_t> allowed{0};
+  std::vector<std::thread> threads;
+  for (uint32_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (uint32_t i = 0; i < kBurst; ++i) {
+        if (budgets.charge(limit, IpAddress::v4(192, 0, 2, 1), 0) == RateVerdict::conforms)
+          ++allowed;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(allowed >= kBurst);
+  CHECK(allowed <= kBurst + kThreads - 1);
+}
+
+// A charge costs whole nanoseconds, so what is lost is the rounding of each: nothing to speak of at
+// any pace at which charges can come.
+TEST_CASE("rates that do not divide a second keep to it within a hundredth") {
+  for (const uint64_t rate :
+       {1,       3,       7,         9,          11,          13,         59,
+        61,      97,      333,       997,        1'001,       7'777,      99'991,
+        333'333, 999'983, 7'777'777, 99'999'989, 700'000'001, 999'999'937}) {
+    // one at a time up to five million charges a second, above it as many as come in 200 ns
+    const uint64_t units = (rate + 4'999'999) / 5'000'000;
+    const auto batch = BucketLimit::per_second(rate, units);
+    constexpr uint64_t kCharges = 10'000;
+    RateBucket bucket;
+    Nanos now = 0;
+    for (uint64_t i = 0; i < kCharges; ++i) {
+      now = bucket.when_allowed(batch, now, units);
+      REQUIRE(bucket.charge(batch, now, units) == RateVerdict::conforms);
+    }
+    const double exact =
+        static_cast<double>(kCharges - 1) * static_cast<double>(units) / static_cast<double>(rate);
+    const double taken = static_cast<double>(now) / 1e9;
+    CAPTURE(rate);
+    CHECK(taken >= exact * 0.999'999);
+    CHECK(taken <= exact * 1.01);
+  }
+}
+
+TEST_CASE("a burst passes whole, one by one at the same instant, and not one more") {
+  for (uint64_t rate = 1; rate < 1'200; ++rate) {
+    const auto limit = BucketLimit::per_second(rate, rate);
+    RateBucket bucket;
+    REQUIRE(bucket.available(limit, 7) == rate);
+    for (uint64_t i = 0; i < rate; ++i)
+      REQUIRE(bucket.charge(limit, 7, 1) == RateVerdict::conforms);
+    REQUIRE(bucket.charge(limit, 7, 1) == RateVerdict::over);
+  }
+}
+
+TEST_CASE("rates a minute are as exact: a connection is 60 units of a rate a second") {
+  for (const uint64_t rate : {1, 7, 59, 61, 97, 1'000}) {
+    const auto limit = BucketLimit::per_second(rate, rate * 60);
+    RateBucket bucket;
+    for (uint64_t i = 0; i < rate; ++i)
+      REQUIRE(bucket.charge(limit, 0, 60) == RateVerdict::conforms);
+    CHECK(bucket.charge(limit, 0, 60) == RateVerdict::over);
+    Nanos now = 0;
+    for (uint64_t i = 0; i < rate; ++i) {
+      now = bucket.when_allowed(limit, now, 60);
+      REQUIRE(bucket.charge(limit, now, 60) == RateVerdict::conforms);
+    }
+    CAPTURE(rate);
+    CHECK(now >= 60 * kSecond - kSecond / 100'000);  // a burst is rounded up, too
+    CHECK(now <= 60 * kSecond + kSecond / 100);
+  }
 }
 
 }  // namespace
