@@ -231,10 +231,10 @@ bool Joining::belongs_elsewhere(Stream& stream, const JoinLine& line) {
 void Joining::challenge(Stream& stream) {
   Greeting& greeting = state_.greetings[stream.greeting];
   state_.environment.random(state_.environment.context, greeting.nonce);
-  write_nonce_line(greeting.nonce_line, greeting.nonce);
+  const auto line = state_.streams.nonce_line(stream);
+  write_nonce_line(line, greeting.nonce);
   stream.stage = StreamStage::proving;
-  pair_.say(stream, {reinterpret_cast<const char*>(greeting.nonce_line.data()),
-                     greeting.nonce_line.size()});
+  pair_.say(stream, {reinterpret_cast<const char*>(line.data()), line.size()});
   if (greeting.begin != greeting.end) return take_proof(stream);
   read_more(stream);
 }

@@ -77,7 +77,6 @@ struct Greeting {
   uint8_t takeover = 0;
   ClaimsBytes claims;  // of PROVE
   std::array<uint8_t, kLineNonceSize> nonce;
-  std::array<uint8_t, kNonceLineSize> nonce_line;
   LocalAddress local;
 };
 
@@ -110,7 +109,9 @@ class GreetingTable {
 class StreamTable {
  public:
   explicit StreamTable(uint32_t streams_max)
-      : memory_(size_t{streams_max} * sizeof(Stream)), capacity_(streams_max) {}
+      : memory_(size_t{streams_max} * sizeof(Stream)),
+        nonce_lines_(size_t{streams_max} * kNonceLineSize),
+        capacity_(streams_max) {}
 
   // Its index is the back end's, so the slot is there.
   Stream& open(StreamId id) {
@@ -134,6 +135,13 @@ class StreamTable {
     Stream& stream = at(id.index);
     return stream.stage != StreamStage::none && stream.id == id ? &stream : nullptr;
   }
+  // What it is sent when it is to PROVE. Not in its greeting, which is the counterpart's once they
+  // are paired, and that may be before the end of the line has left.
+  [[nodiscard]] std::span<uint8_t, kNonceLineSize> nonce_line(const Stream& stream) const {
+    auto* const lines = static_cast<uint8_t*>(nonce_lines_.data());
+    return std::span<uint8_t, kNonceLineSize>(lines + size_t{stream.id.index} * kNonceLineSize,
+                                              kNonceLineSize);
+  }
   [[nodiscard]] uint32_t size() const { return size_; }
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
   // Slots from here on never held a stream.
@@ -143,6 +151,7 @@ class StreamTable {
   Stream& at(uint32_t index) const { return static_cast<Stream*>(memory_.data())[index]; }
 
   ReservedMemory memory_;
+  ReservedMemory nonce_lines_;
   uint32_t capacity_;
   uint32_t size_ = 0;
   uint32_t used_ = 0;

@@ -427,6 +427,19 @@ TEST_CASE("PROVE is answered with a NONCE, and its PROOF joins") {
   CHECK(p.f.heard(p.a).ends_with("TANDEM/1 PAIRED\n"));
 }
 
+TEST_CASE("a NONCE whose end has not left yet stays what it is when its greeting is another's") {
+  Proving p;
+  const StreamAction sent = p.f.asked(Kind::send_bytes, p.a).at(0);
+  p.f.type(p.a, proof_line(p.token, p.nonce, 0, 0));
+  const StreamId b = p.f.join(at(2), p.f.token(1));
+  CHECK(p.f.heard(b).ends_with(kPairedLine));
+  p.f.leave(b);  // it lets go of what it was given
+  for (uint8_t guest = 3; guest < 5; ++guest) {
+    p.f.type(p.f.accept(at(guest)), "TANDEM/1 PROVE " + claims_text(p.f.token(1)) + "\n");
+  }
+  CHECK(std::string(sent.data, sent.data + sent.bytes) == p.f.heard(p.a).substr(0, 48));
+}
+
 TEST_CASE("PROVE may take over, proved as such") {
   Proving p(" takeover=1");
   const StreamId holder = p.f.join(at(3), p.f.token(0));
