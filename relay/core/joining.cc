@@ -50,7 +50,7 @@ void Joining::on_handed_over(StreamId id, const Endpoint& remote, const LocalAdd
   Stream& stream = state_.streams.open(id);
   stream.remote = remote;
   state_.counters.streams.set(state_.streams.size());
-  // Whether it may come was judged where it arrived; here it only counts.
+  // Whether there was room for it was judged where it arrived; here it only counts.
   stream.exempt = state_.blocklist.is_exempt(remote.address);
   if (!stream.exempt) {
     state_.shared.connections.add(remote.address);
@@ -58,6 +58,9 @@ void Joining::on_handed_over(StreamId id, const Endpoint& remote, const LocalAdd
     stream.counted = stream.counted_half_open = true;
   }
   if (!begin(stream, StreamStage::joining, local)) return;
+  // A block may have come while it was on its way, when no shard had it.
+  if (!stream.exempt && state_.blocked(remote.address))
+    return lifecycle_.refuse(stream, ErrorCode::blocked);
   Greeting& greeting = state_.greetings[stream.greeting];
   const std::span<uint8_t> bytes = state_.greetings.bytes(stream.greeting);
   TANDEM_CHECK(read.size() <= bytes.size());

@@ -107,6 +107,17 @@ TEST_CASE("a block tells those who are still joining, and closes when they have 
   CHECK(f.heard(other).empty());
 }
 
+TEST_CASE("a block meets who was between two shards when it came") {
+  CoreFixture f({}, 2);
+  f.command(AddBlock{7, network("192.0.2.1"), 0, false});
+  const std::string line = CoreFixture::join_line(f.token(0));
+  const StreamId late{900, 1};
+  f.core->on_handed_over(late, at(1), CoreFixture::kLocal,
+                         {reinterpret_cast<const uint8_t*>(line.data()), line.size()});
+  f.advance(0);
+  CHECK(f.heard(late).find("TANDEM/1 ERR BLOCKED") != std::string::npos);
+}
+
 TEST_CASE("a block of a wider network leaves who is exempt") {
   CoreFixture f([](ShardSettings& s) { s.exempt = {network("192.0.2.1")}; });
   const StreamId exempt = f.join(at(1), f.token(0));
