@@ -9,6 +9,7 @@ import sys
 RUN_TIMEOUT_S = 300
 FOREIGN_SHARE_MAX = 0.1  # of one core
 EXIT_DAMAGED = 2
+TRIES = 3  # of a run whose connections end early, which proxies do at times
 
 
 class Bench:
@@ -32,14 +33,23 @@ class Bench:
                   file=sys.stderr)
         return report
 
+    def _run_afresh(self, subject, arguments):
+        for left in reversed(range(TRIES)):
+            with subject.serve(self.server_cpu) as server:
+                try:
+                    return self.run(server, arguments)
+                except RuntimeError as failure:
+                    if left == 0:
+                        raise
+                    print(f"  again: {failure}", file=sys.stderr)
+
     def alternate(self, subjects, arguments, rounds):
         """A report for each subject and counted round. Each run has a server of its own, since one that
         still holds the last run's sessions is slower."""
         reports = {subject.name: [] for subject in subjects}
         for number in range(rounds + 1):
             for subject in subjects:
-                with subject.serve(self.server_cpu) as server:
-                    report = self.run(server, arguments)
+                report = self._run_afresh(subject, arguments)
                 if number > 0:
                     reports[subject.name].append(report)
         return reports
