@@ -32,11 +32,13 @@ struct UringOptions {
   uint32_t streams_max = 20000;
   uint32_t stream_buffer_bytes = 32 * 1024;
   uint32_t stream_buffers = 1024;  // at most 65,535
-  uint32_t receive_buffers = 16;  // of one receive at most, where it is a bundle; 8 to 32 are alike
+  // Of one receive at most, where it is a bundle: half of what is offered to bulk streams.
+  uint32_t receive_buffers = 8;
   // Of one send at most, up to kMessageParts. Relay CPU-s per GB, 8 bulk flows on a busy machine: 4
   // buffers 0.65, 8 0.54, 16 0.50.
   uint32_t send_buffers = 16;
   uint32_t events_per_turn = 1024;
+  uint32_t near_us = 500;  // a peer whose least round-trip time is less has its kernel buffers bounded
   ReadMode read_mode = ReadMode::automatic;
 
   ZeroCopy zero_copy = ZeroCopy::automatic;

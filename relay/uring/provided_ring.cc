@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <stdexcept>
@@ -31,8 +32,10 @@ ProvidedRing::ProvidedRing(Ring& ring, uint16_t group, uint32_t entries, BufferP
 }
 
 void ProvidedRing::refill() {
+  const uint32_t fitting = kCircleBytes / (static_cast<uint32_t>(typical_) + 1);
+  most_ = static_cast<uint16_t>(std::clamp(fitting, std::min(kOfferedMin, entries()), entries()));
   const uint16_t before = tail_;
-  while (static_cast<uint16_t>(tail_ - head_) <= mask_) {
+  while (static_cast<uint16_t>(tail_ - head_) < most_) {
     const BufferId buffer = pool_.take();
     if (buffer == kNoBuffer) break;
     // Member by member: the first entry's last two bytes are the ring's tail.

@@ -13,8 +13,9 @@
 
 namespace tandem::uring {
 
-// Fewer entries than the pool has buffers: what is offered goes round in a circle, and the smaller
-// that is the more of it stays in the cache.
+// What is offered goes round in a circle, and the smaller that is the more of it stays in the cache:
+// fewer entries than the pool has buffers, and of those no more than receives of the present size
+// fill `kCircleBytes` with. Bulk streams thus get a few buffers a turn, small messages all of them.
 class ProvidedRing {
  public:
   // Throws std::runtime_error where the kernel refuses. `entries` is a power of two up to 32,768.
@@ -28,7 +29,7 @@ class ProvidedRing {
   [[nodiscard]] uint32_t entries() const { return mask_ + 1u; }
   [[nodiscard]] uint32_t offered() const { return static_cast<uint16_t>(tail_ - head_) - gaps_; }
   // Whether it is worth another try after ENOBUFS.
-  [[nodiscard]] bool half_full() const { return offered() >= entries() / 2; }
+  [[nodiscard]] bool half_full() const { return offered() >= most_ / 2; }
 
   // A completion of `bytes` bytes that starts in `first` and goes on through the slots behind it
   // (a bundle): each buffer goes to `each(buffer, bytes)` and is the caller's. A receive without
@@ -41,6 +42,7 @@ class ProvidedRing {
       // The kernel shortens an entry where a limit ends within it: what stands there counts.
       const uint32_t part = bytes < entry.len ? bytes : entry.len;
       bytes -= part;
+      typical_ += (static_cast<int32_t>(part) - typical_) / 16;
       each(BufferId{entry.bid}, part);
     } while (bytes != 0);
   }
@@ -49,11 +51,16 @@ class ProvidedRing {
   io_uring_buf consume(uint16_t slot);
   io_uring_buf& entry(uint16_t slot) { return entries_[slot & mask_]; }
 
+  static constexpr uint32_t kCircleBytes = 1u << 20;  // a core's second-level cache, about
+  static constexpr uint32_t kOfferedMin = 16;
+
   uint16_t group_;
   uint16_t mask_;
   uint16_t tail_ = 0;  // next slot to fill
   uint16_t head_ = 0;  // oldest slot whose use we have not seen: completions of different
   uint16_t gaps_ = 0;  // operations may come out of order, and leave gaps behind it
+  uint16_t most_ = 0;  // slots in the circle, for now
+  int32_t typical_ = 0;  // bytes in a buffer, a moving average
   uint32_t size_;
   BufferPool& pool_;
   ReservedMemory memory_;

@@ -47,6 +47,7 @@ Streams::Streams(Ring& ring, const ShardSockets& sockets, const UringOptions& op
       buffer_bytes_(options.stream_buffer_bytes),
       receive_max_(options.receive_buffers * options.stream_buffer_bytes),
       send_parts_(std::clamp(options.send_buffers, 1u, kMessageParts)),
+      near_us_(options.near_us),
       bundles_(options.read_mode != ReadMode::singles && features.bundles),
       table_(options.streams_max),
       pool_(std::min(options.stream_buffers, uint32_t{UINT16_MAX}), options.stream_buffer_bytes,
@@ -243,6 +244,7 @@ void Streams::perform(const StreamAction& action) {
       TANDEM_CHECK(connection->reading == Reading::none && action.bytes != 0);
       connection->reading = Reading::credit;
       connection->credit = action.bytes;
+      if (!connection->sized) fit_kernel_buffers(*connection);
       return start_read(index, *connection);
     case Kind::pause:
       if (usable) pause(index, *connection);

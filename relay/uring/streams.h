@@ -94,6 +94,7 @@ class Streams {
     bool blocked : 1 = false;       // what is queued waits for that
     bool room : 1 = false;          // it was told since the last send began
     bool copied : 1 = false;        // a zero-copy send was copied: no more of them on this route
+    bool sized : 1 = false;         // the kernel's buffers were fitted to the path
   };
   static_assert(sizeof(Connection) <= 48);
 
@@ -131,6 +132,7 @@ class Streams {
 
   // Receiving.
   void start_line(uint32_t index, Connection& connection, uint8_t* into, uint32_t bytes);
+  void fit_kernel_buffers(Connection& connection) const;
   void start_read(uint32_t index, Connection& connection);
   void start_discard(uint32_t index, Connection& connection);
   void retry_starved();
@@ -176,6 +178,7 @@ class Streams {
   uint32_t buffer_bytes_;
   uint32_t receive_max_;  // bytes of one receive
   uint32_t send_parts_;
+  uint32_t near_us_;
   bool bundles_;
   Slab<Connection> table_;
   BufferPool pool_;

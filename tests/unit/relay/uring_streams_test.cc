@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <thread>
+#include <utility>
 
 #include "tests/unit/relay/uring_fixture.h"
 
@@ -488,4 +489,46 @@ TEST_CASE("no slot: the connection is refused, the others stay") {
   relay.act(Act::read, stream, 10);
   send_all(client, pattern(10));
   relay.expect(Event::read_ended);
+}
+
+namespace {
+
+int option_of(const Descriptor& socket, int name) {
+  int value = 0;
+  socklen_t bytes = sizeof value;
+  REQUIRE(::getsockopt(socket.get(), SOL_SOCKET, name, &value, &bytes) == 0);
+  return value;
+}
+
+// The receive and send buffers of the relay's end of a connection that reads.
+std::pair<int, int> kernel_buffers_of_a_reader(Fixture& relay) {
+  auto [client, stream, remote] = relay.connect();
+  relay.act(Act::read, stream, 1);
+  send_all(client, pattern(1));
+  relay.expect(Event::read_ended);
+  relay.release_received();
+  const Descriptor socket(relay.io->detach(stream).descriptor);
+  return {option_of(socket, SO_RCVBUF), option_of(socket, SO_SNDBUF)};
+}
+
+}  // namespace
+
+TEST_CASE("the kernel's buffers are bounded for a near peer and left alone for any other") {
+  Fixture relay;
+  relay.start();
+  const std::pair<int, int> near = kernel_buffers_of_a_reader(relay);
+  // What the kernel makes of the bounds, which rmem_max and wmem_max may cut.
+  const Descriptor fresh(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int receive = 512 * 1024;
+  const int send = 192 * 1024;
+  REQUIRE(::setsockopt(fresh.get(), SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive) == 0);
+  REQUIRE(::setsockopt(fresh.get(), SOL_SOCKET, SO_SNDBUF, &send, sizeof send) == 0);
+  CHECK(near == std::pair(option_of(fresh, SO_RCVBUF), option_of(fresh, SO_SNDBUF)));
+
+  Fixture distant;
+  distant.options.near_us = 0;
+  distant.start();
+  const std::pair<int, int> left_alone = kernel_buffers_of_a_reader(distant);
+  CHECK(left_alone.first != near.first);
+  CHECK(left_alone.second != near.second);
 }
