@@ -49,16 +49,45 @@ struct ShardSettings {
 using RequestId = uint32_t;  // names the request that a reply belongs to; 0 = nobody waits
 
 // ---- control to shard ----
-struct KickSession { RequestId request = 0; uint64_t session_id = 0; };
-struct AddBlock { RequestId request = 0; Network network; Nanos duration = 0; bool automatic = false; };  // 0 = until removed
-struct RemoveBlock { RequestId request = 0; Network network; };
-struct ListBlocks { RequestId request = 0; };
-struct ListSessions { RequestId request = 0; uint32_t cursor = 0; uint32_t max = 0; };
-struct DescribeSession { RequestId request = 0; uint64_t session_id = 0; };
-struct SetDrain { bool draining = false; };
-struct SetGlobalShare { uint64_t bytes_per_second = 0; };  // this shard's part; 0 = no limit
-struct ApplySettings { RequestId request = 0; const ShardSettings* settings = nullptr; };
-struct StopShard { bool abort_sessions = true; };
+struct KickSession {
+  RequestId request = 0;
+  uint64_t session_id = 0;
+};
+struct AddBlock {
+  RequestId request = 0;
+  Network network;
+  Nanos duration = 0;  // 0 = until removed
+  bool automatic = false;
+};
+struct RemoveBlock {
+  RequestId request = 0;
+  Network network;
+};
+struct ListBlocks {
+  RequestId request = 0;
+};
+struct ListSessions {
+  RequestId request = 0;
+  uint32_t cursor = 0;
+  uint32_t max = 0;
+};
+struct DescribeSession {
+  RequestId request = 0;
+  uint64_t session_id = 0;
+};
+struct SetDrain {
+  bool draining = false;
+};
+struct SetGlobalShare {
+  uint64_t bytes_per_second = 0;  // this shard's part; 0 = no limit
+};
+struct ApplySettings {
+  RequestId request = 0;
+  const ShardSettings* settings = nullptr;
+};
+struct StopShard {
+  bool abort_sessions = true;
+};
 using ToShard = std::variant<KickSession, AddBlock, RemoveBlock, ListBlocks, ListSessions,
                              DescribeSession, SetDrain, SetGlobalShare, ApplySettings, StopShard>;
 
@@ -66,11 +95,11 @@ using ToShard = std::variant<KickSession, AddBlock, RemoveBlock, ListBlocks, Lis
 enum class CommandOutcome : uint8_t { done, not_found, table_full };
 
 struct SessionEnd {  // one slot of a session, as an operator sees it
-  Endpoint udp;         // port 0 = no UDP binding
+  Endpoint udp;      // port 0 = no UDP binding
   uint32_t tcp_streams = 0;
-  uint64_t bytes = 0;   // payload that this side sent and the relay forwarded
-  uint64_t packets = 0; // datagrams among it
-  Endpoint tcp;         // of its lowest lane; port 0 = none
+  uint64_t bytes = 0;    // payload that this side sent and the relay forwarded
+  uint64_t packets = 0;  // datagrams among it
+  Endpoint tcp;          // of its lowest lane; port 0 = none
 };
 struct SessionRow {
   RequestId request = 0;
@@ -83,14 +112,33 @@ struct SessionRow {
   uint64_t dropped_packets = 0;
   SessionEnd ends[2];
 };
-struct BlockRow { RequestId request = 0; Network network; Nanos remaining = 0; bool automatic = false; };
-struct ListEnd { RequestId request = 0; uint32_t next_cursor = 0; };  // 0 = that was all
-struct CommandDone { RequestId request = 0; CommandOutcome outcome = CommandOutcome::done; };
+struct BlockRow {
+  RequestId request = 0;
+  Network network;
+  Nanos remaining = 0;
+  bool automatic = false;
+};
+struct ListEnd {
+  RequestId request = 0;
+  uint32_t next_cursor = 0;
+};  // 0 = that was all
+struct CommandDone {
+  RequestId request = 0;
+  CommandOutcome outcome = CommandOutcome::done;
+};
 
 // What is worth a line in the log; control writes it, throttled by kind and address.
 enum class LogKind : uint8_t {
-  authentication_failed, rate_limited, blocked, session_paired, session_ended, bad_request,
-  accept_failed, table_full, zero_copy_off, session_kicked,
+  authentication_failed,
+  rate_limited,
+  blocked,
+  session_paired,
+  session_ended,
+  bad_request,
+  accept_failed,
+  table_full,
+  zero_copy_off,
+  session_kicked,
 };
 struct LogEvent {
   LogKind kind = LogKind::bad_request;
@@ -99,8 +147,14 @@ struct LogEvent {
   std::string_view detail;  // a literal: the outcome's name
   uint64_t value = 0;       // bytes, an errno, whatever the kind says
 };
-struct AutoBlocked { IpAddress address; Nanos duration = 0; };  // control tells the other shards
-struct SettingsApplied { RequestId request = 0; const ShardSettings* settings = nullptr; };  // goes by them now
+struct AutoBlocked {
+  IpAddress address;
+  Nanos duration = 0;
+};  // control tells the other shards
+struct SettingsApplied {
+  RequestId request = 0;
+  const ShardSettings* settings = nullptr;
+};  // goes by them now
 struct ShardStopped {};
 using FromShard = std::variant<SessionRow, BlockRow, ListEnd, CommandDone, LogEvent, AutoBlocked,
                                SettingsApplied, ShardStopped>;

@@ -13,9 +13,9 @@ namespace tandem {
 
 // What is in use, told once in the log and in `tandemctl status`.
 struct RelayFeatures {
-  std::string backend;     // "io_uring"
-  std::string submission;  // "defer", "sqpoll"
-  std::string zero_copy;   // "off", "splice", "send_zc"
+  std::string backend;                       // "io_uring"
+  std::string submission;                    // "defer", "sqpoll"
+  std::string zero_copy;                     // "off", "splice", "send_zc"
   std::vector<std::string> kernel_features;  // "recv_bundle", "udp_gro" ...
 };
 

@@ -54,7 +54,7 @@ Result<SecretFile, std::string> read_secret(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return unexpected(failure("read", path, errno));
   SecretFile file;
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd, &status) == 0) file.readable_by_others = (status.st_mode & S_IROTH) != 0;
   file.text.resize(kSecretFileMax + 1);
   const ssize_t got = ::read(fd, file.text.data(), file.text.size());

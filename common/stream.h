@@ -23,19 +23,19 @@ struct Chunk {
 
 struct StreamEvent {
   enum class Kind : uint8_t {
-    accepted,       // a connection came: remote and local are set; nothing is being read
-    // `error` says why (EMFILE, ENFILE, ENOBUFS ...) and accepting has stopped; ENOTCONN: the one that
-    // came had gone again, and accepting goes on.
+    accepted,  // a connection came: remote and local are set; nothing is being read
+    // `error` says why (EMFILE, ENFILE, ENOBUFS ...) and accepting has stopped; ENOTCONN: the one
+    // that came had gone again, and accepting goes on.
     accept_failed,
-    line,           // read_line() has `bytes` more bytes where it was told to put them; 0 = FIN
-    received,       // `chunk` is the core's
-    read_ended,     // the credit is spent or was taken back: nothing is being read any more
-    finished,       // FIN after the last byte; nothing is being read any more
-    sent,           // `bytes` bytes in `chunks` chunks of what was queued have left and are released
-    transferred,    // transfer() moved `bytes` bytes to its destination
-    half_closed,    // watch(): the peer's FIN has come while nothing is read
-    broken,         // reset or another error; nothing is read or sent any more; close is up to us
-    closed,         // nothing of it is in flight; the slot is free after this event
+    line,         // read_line() has `bytes` more bytes where it was told to put them; 0 = FIN
+    received,     // `chunk` is the core's
+    read_ended,   // the credit is spent or was taken back: nothing is being read any more
+    finished,     // FIN after the last byte; nothing is being read any more
+    sent,         // `bytes` bytes in `chunks` chunks of what was queued have left and are released
+    transferred,  // transfer() moved `bytes` bytes to its destination
+    half_closed,  // watch(): the peer's FIN has come while nothing is read
+    broken,       // reset or another error; nothing is read or sent any more; close is up to us
+    closed,       // nothing of it is in flight; the slot is free after this event
   };
   Kind kind = Kind::closed;
   StreamId stream = {};
@@ -57,9 +57,10 @@ struct StreamAction {
     send_bytes,    // queue `bytes` bytes at `data`, which stay valid until they are `sent`
     release,       // `chunk` will not be sent
     watch,         // report a reset while nothing is read; with `bytes` != 0 a FIN also
-    check_alive,   // broken if nothing was acknowledged for `bytes` milliseconds though something is due
-    transfer,      // zero-copy: move up to `bytes` from `stream` to `other` within the kernel
-    finish,        // send a FIN once everything queued has left
+    check_alive,  // broken if nothing was acknowledged for `bytes` milliseconds though something is
+                  // due
+    transfer,     // zero-copy: move up to `bytes` from `stream` to `other` within the kernel
+    finish,       // send a FIN once everything queued has left
     linger_close,  // finish, drop what the peer still sends within bounds, then close
     close,         // close now; what is queued is dropped
     reset,         // close now, with a RST

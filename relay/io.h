@@ -42,7 +42,8 @@ concept Io = requires(T io, std::optional<Nanos> deadline, const OutgoingDatagra
   // Copies a datagram that another shard received into a spare buffer of its own; it then goes the
   // way of datagrams(), release() included. nullopt where no spare buffer is free.
   { io.adopt_datagram(endpoint, local, copied) } -> std::same_as<std::optional<Datagram>>;
-  // The largest payload of a DATA datagram that leaves towards `endpoint` from `local` unfragmented.
+  // The largest payload of a DATA datagram that leaves towards `endpoint` from `local`
+  // unfragmented.
   { io.max_payload(endpoint, local) } -> std::same_as<uint16_t>;
 
   // Streams. perform() takes every StreamAction but hand_over, which is detach() here and adopt()

@@ -53,7 +53,8 @@ Result<Keyring, std::string> load_keys(const Config& config) {
                                      random_hex(kKeyBytes) + " mint\n";
                             });
   if (!file) return unexpected(file.error());
-  if (file->made) log(LogLevel::info, "main", "token key made", {{"file", config.security.key_file}});
+  if (file->made)
+    log(LogLevel::info, "main", "token key made", {{"file", config.security.key_file}});
   if (file->readable_by_others) {
     log(LogLevel::warn, "main", "key file is readable by others",
         {{"file", config.security.key_file}});
@@ -77,7 +78,8 @@ class Daemon {
     }
     pool_->start();
     log(LogLevel::info, "main", "started",
-        {{"version", version()}, {"shards", static_cast<uint64_t>(proxy_->shards().size())},
+        {{"version", version()},
+         {"shards", static_cast<uint64_t>(proxy_->shards().size())},
          {"port", static_cast<uint64_t>(config_.listen.port)},
          {"engine", fmt::format("{}", fmt::join(proxy_->features().kernel_features, ", "))}});
     const ControlEnd end = control_->run();
@@ -98,8 +100,8 @@ class Daemon {
     auto keys = load_keys(config_);
     if (!keys) return unexpected(keys.error());
     keys_ = std::move(*keys);
-    const auto admin = read_or_make_secret(config_.admin.token_file,
-                                           [] { return random_hex(32) + "\n"; });
+    const auto admin =
+        read_or_make_secret(config_.admin.token_file, [] { return random_hex(32) + "\n"; });
     if (!admin) return unexpected(admin.error());
     const auto plan = plan_cpus(config_.engine, online_cpus());
     if (!plan) return unexpected(plan.error());
@@ -150,8 +152,9 @@ class Daemon {
     proxy_->apply(shard_settings_of(config_, keys_),
                   [report = std::move(report), done = std::move(done)](RelayOutcome outcome) {
                     if (outcome == RelayOutcome::done) return done(report);
-                    done(unexpected(std::string("a shard did not take the settings in time; until "
-                                                "it does it goes by those before")));
+                    done(
+                        unexpected(std::string("a shard did not take the settings in time; until "
+                                               "it does it goes by those before")));
                   });
   }
 
@@ -166,7 +169,8 @@ class Daemon {
 };
 
 int run(int argc, char** argv) {
-  CLI::App app("Tandem: joins two clients that cannot reach each other, over TCP and UDP.", "tandemd");
+  CLI::App app("Tandem: joins two clients that cannot reach each other, over TCP and UDP.",
+               "tandemd");
   Arguments arguments;
   app.add_option("--config", arguments.config_path,
                  fmt::format("the configuration file; {} where it exists", kDefaultConfigPath))
@@ -174,7 +178,8 @@ int run(int argc, char** argv) {
   app.add_option("--set", arguments.overrides, "section.key=value, over file and environment")
       ->take_all()
       ->allow_extra_args(false);
-  app.add_flag("--check-config", arguments.check_config, "only say whether the configuration is right");
+  app.add_flag("--check-config", arguments.check_config,
+               "only say whether the configuration is right");
   app.set_version_flag("--version", fmt::format("tandemd {}", version()));
   try {
     app.parse(argc, argv);
@@ -202,4 +207,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace tandem
 
-int main(int argc, char** argv) { return tandem::run(argc, argv); }
+int main(int argc, char** argv) {
+  return tandem::run(argc, argv);
+}

@@ -11,7 +11,7 @@ struct Named {
   std::string_view name;
   std::string_view help;
   MetricType type;
-  Counter RelayCounters::* counter;
+  Counter RelayCounters::*counter;
 };
 
 constexpr auto kCounter = MetricType::counter;
@@ -59,7 +59,9 @@ constexpr Named kNamed[] = {
     {"tandem_shard_turns_total", "Turns of the shard's loop.", kCounter, &RelayCounters::turns},
 };
 
-std::string shard_label(size_t shard) { return "shard=\"" + std::to_string(shard) + "\""; }
+std::string shard_label(size_t shard) {
+  return "shard=\"" + std::to_string(shard) + "\"";
+}
 
 }  // namespace
 
@@ -76,7 +78,7 @@ void ShardProxy::collect(Metrics& into) const {
   }
   const auto add_all = [&]<class Outcome, size_t N>(std::string_view name, std::string_view help,
                                                     const char* label,
-                                                    CounterArray<Outcome, N> RelayCounters::* array,
+                                                    CounterArray<Outcome, N> RelayCounters::*array,
                                                     std::string_view (*text)(Outcome)) {
     for (size_t i = 0; i < shards_.size(); ++i) {
       for (size_t value = 0; value < N; ++value) {
@@ -95,12 +97,11 @@ void ShardProxy::collect(Metrics& into) const {
           &RelayCounters::joins, join_outcome_text);
   add_all("tandem_lanes_ended_total", "TCP lanes ended, by how.", "how",
           &RelayCounters::lanes_ended, lane_end_text);
-  add("tandem_sessions_limit", "Sessions that are allowed at once.", kGauge, {},
-      sessions_max());
+  add("tandem_sessions_limit", "Sessions that are allowed at once.", kGauge, {}, sessions_max());
   for (size_t i = 0; i < shards_.size(); ++i) {
     const auto [buffers_free, buffers_total] = shards_[i].buffers();
-    add("tandem_stream_buffers_free_bytes", "Stream buffers that are free.", kGauge,
-        shard_label(i), buffers_free);
+    add("tandem_stream_buffers_free_bytes", "Stream buffers that are free.", kGauge, shard_label(i),
+        buffers_free);
   }
   for (uint32_t i = 0; i < shards_.size(); ++i) shards_[i].collect_io(into, i);
 }

@@ -64,15 +64,14 @@ class Shard {
   static constexpr uint32_t kTimerBudget = 256;
 
   static Environment environment_of(Backend& io) {
-    return {.context = &io,
-            .max_payload =
-                [](void* context, const Endpoint& to, const LocalAddress& from) {
-                  return static_cast<Backend*>(context)->max_payload(to, from);
-                },
-            .random =
-                [](void* context, std::span<uint8_t> bytes) {
-                  static_cast<Backend*>(context)->random(bytes);
-                }};
+    return {
+        .context = &io,
+        .max_payload =
+            [](void* context, const Endpoint& to, const LocalAddress& from) {
+              return static_cast<Backend*>(context)->max_payload(to, from);
+            },
+        .random = [](void* context,
+                     std::span<uint8_t> bytes) { static_cast<Backend*>(context)->random(bytes); }};
   }
 
   [[nodiscard]] Inbox& inbox() { return *inboxes_[place_.index]; }

@@ -29,7 +29,8 @@ uint32_t streams_max_of() {
   }
   constexpr rlim_t kStreamsMax = 1 << 20;
   const rlim_t most = std::min(limit.rlim_cur, kStreamsMax);
-  return static_cast<uint32_t>(most > 2 * kDescriptorsReserved ? most - kDescriptorsReserved : most);
+  return static_cast<uint32_t>(most > 2 * kDescriptorsReserved ? most - kDescriptorsReserved
+                                                               : most);
 }
 
 SipKey random_key() {
@@ -75,7 +76,7 @@ RelayFeatures features_of(const Config& config, const UringIo& io) {
   features.backend = "io_uring";
   const std::string in_use = io.describe();
   features.submission = in_use.substr(0, in_use.find(','));
-  features.zero_copy = config.engine.zero_copy == ZeroCopy::splice ? "splice"
+  features.zero_copy = config.engine.zero_copy == ZeroCopy::splice   ? "splice"
                        : in_use.find("send_zc") != std::string::npos ? "send_zc"
                                                                      : "off";
   features.kernel_features.push_back(in_use);
@@ -137,12 +138,13 @@ ShardPool::ShardPool(std::function<void()> wake_control)
     : wake_control_(std::move(wake_control)),
       shared_(std::make_unique<SharedCounts>(random_key())) {}
 
-ShardPool::~ShardPool() { join(); }
+ShardPool::~ShardPool() {
+  join();
+}
 
-Result<std::unique_ptr<ShardPool>, std::string> ShardPool::open(const Config& config,
-                                                                const CpuPlan& plan,
-                                                                const ShardSettings& settings,
-                                                                std::function<void()> wake_control) {
+Result<std::unique_ptr<ShardPool>, std::string> ShardPool::open(
+    const Config& config, const CpuPlan& plan, const ShardSettings& settings,
+    std::function<void()> wake_control) {
   const auto shards = static_cast<uint32_t>(plan.shards.size());
   auto sockets = uring::open_listeners(listen_options_of(config), shards);
   if (!sockets) return unexpected(sockets.error());
@@ -155,15 +157,14 @@ Result<std::unique_ptr<ShardPool>, std::string> ShardPool::open(const Config& co
     if (!io) return unexpected(io.error());
     auto member = std::make_unique<Member>();
     member->cpu = static_cast<int>(plan.shards[i]);
-    member->place = {.index = i,
-                     .shards = shards,
-                     .sessions_max = settings.max_sessions,
-                     .streams_max = streams_max,
-                     .transfer_after = config.engine.zero_copy == ZeroCopy::splice ? kBulkBytes
-                                                                                   : UINT32_MAX,
-                     .greeting_bytes = config.listen.proxy_protocol
-                                           ? uint32_t{kProxyHeaderMax + kJoinLineMax}
-                                           : uint32_t{kJoinLineMax}};
+    member->place = {
+        .index = i,
+        .shards = shards,
+        .sessions_max = settings.max_sessions,
+        .streams_max = streams_max,
+        .transfer_after = config.engine.zero_copy == ZeroCopy::splice ? kBulkBytes : UINT32_MAX,
+        .greeting_bytes = config.listen.proxy_protocol ? uint32_t{kProxyHeaderMax + kJoinLineMax}
+                                                       : uint32_t{kJoinLineMax}};
     member->stream_bytes = uint64_t{options.stream_buffers} * options.stream_buffer_bytes;
     member->io = std::move(*io);
     member->shard = std::make_unique<Shard<UringIo>>(
@@ -211,21 +212,23 @@ std::vector<ShardView> ShardPool::views() {
   std::vector<ShardView> views;
   for (const auto& member : members_) {
     Member* const of = member.get();
-    views.push_back({.cpu = of->cpu,
-                     .inbox = inboxes_[of->place.index].get(),
-                     .counters = &of->shard->core().counters(),
-                     .wake = [of] { of->io->wake(); },
-                     .collect_io =
-                         [of](Metrics& into, uint32_t shard) { collect_uring(into, shard, *of->io); },
-                     .buffers =
-                         [of] {
-                           return std::pair(of->shard->core().counters().stream_bytes_free.load(),
-                                            of->stream_bytes);
-                         }});
+    views.push_back(
+        {.cpu = of->cpu,
+         .inbox = inboxes_[of->place.index].get(),
+         .counters = &of->shard->core().counters(),
+         .wake = [of] { of->io->wake(); },
+         .collect_io = [of](Metrics& into, uint32_t shard) { collect_uring(into, shard, *of->io); },
+         .buffers =
+             [of] {
+               return std::pair(of->shard->core().counters().stream_bytes_free.load(),
+                                of->stream_bytes);
+             }});
   }
   return views;
 }
 
-RelayFeatures ShardPool::features() const { return features_; }
+RelayFeatures ShardPool::features() const {
+  return features_;
+}
 
 }  // namespace tandem

@@ -16,9 +16,13 @@ constexpr uint32_t kChecksMissed = 5;
 constexpr uint32_t kPageRows = 512;
 constexpr uint32_t kRowsMax = 10'000;
 
-uint64_t activity(const SessionRow& row) { return row.ends[0].bytes + row.ends[1].bytes; }
+uint64_t activity(const SessionRow& row) {
+  return row.ends[0].bytes + row.ends[1].bytes;
+}
 
-bool busier(const SessionRow& a, const SessionRow& b) { return activity(a) > activity(b); }
+bool busier(const SessionRow& a, const SessionRow& b) {
+  return activity(a) > activity(b);
+}
 
 RelayOutcome outcome_of(CommandOutcome outcome) {
   switch (outcome) {
@@ -119,38 +123,52 @@ void ShardProxy::expire(Nanos now) {
 
 void ShardProxy::kick(uint64_t session_id, Done done) {
   const auto owner = static_cast<uint32_t>((session_id & 0xff) % shards_.size());
-  ask(owner, [=](RequestId request) { return KickSession{request, session_id}; },
+  ask(
+      owner,
+      [=](RequestId request) {
+        return KickSession{request, session_id};
+      },
       [done = std::move(done)](Request& request) { done(request.outcome); });
 }
 
 void ShardProxy::block(const Network& network, Nanos duration, Done done) {
-  ask_all([=](RequestId request) { return AddBlock{request, network, duration, false}; },
-          [done = std::move(done)](Request& request) { done(request.outcome); });
+  ask_all(
+      [=](RequestId request) {
+        return AddBlock{request, network, duration, false};
+      },
+      [done = std::move(done)](Request& request) { done(request.outcome); });
 }
 
 void ShardProxy::unblock(const Network& network, Done done) {
-  ask_all([=](RequestId request) { return RemoveBlock{request, network}; },
-          [done = std::move(done)](Request& request) { done(request.outcome); });
+  ask_all(
+      [=](RequestId request) {
+        return RemoveBlock{request, network};
+      },
+      [done = std::move(done)](Request& request) { done(request.outcome); });
 }
 
 void ShardProxy::blocks(std::function<void(RelayOutcome, std::vector<BlockRow>)> done) {
   // Every shard has the same list: one is asked.
-  ask(0, [](RequestId request) { return ListBlocks{request}; },
+  ask(
+      0, [](RequestId request) { return ListBlocks{request}; },
       [done = std::move(done)](Request& request) {
         done(request.outcome, std::move(request.blocks));
       });
 }
 
-void ShardProxy::list_sessions(
-    uint32_t max, std::function<void(RelayOutcome, std::vector<SessionRow>)> done) {
+void ShardProxy::list_sessions(uint32_t max,
+                               std::function<void(RelayOutcome, std::vector<SessionRow>)> done) {
   const uint32_t rows_max = std::min(max, kRowsMax);
-  ask_all([](RequestId request) { return ListSessions{request, 0, kPageRows}; },
-          [rows_max, done = std::move(done)](Request& request) {
-            auto& rows = request.sessions;
-            std::sort(rows.begin(), rows.end(), busier);
-            if (rows.size() > rows_max) rows.resize(rows_max);
-            done(request.outcome, std::move(rows));
-          });
+  ask_all(
+      [](RequestId request) {
+        return ListSessions{request, 0, kPageRows};
+      },
+      [rows_max, done = std::move(done)](Request& request) {
+        auto& rows = request.sessions;
+        std::sort(rows.begin(), rows.end(), busier);
+        if (rows.size() > rows_max) rows.resize(rows_max);
+        done(request.outcome, std::move(rows));
+      });
   const auto opened = requests_.find(last_request_);
   // 0 tells the request for a single session.
   if (opened != requests_.end()) opened->second.rows_max = std::max(rows_max, 1u);
@@ -159,7 +177,11 @@ void ShardProxy::list_sessions(
 void ShardProxy::describe_session(uint64_t session_id,
                                   std::function<void(RelayOutcome, SessionRow)> done) {
   const auto owner = static_cast<uint32_t>((session_id & 0xff) % shards_.size());
-  ask(owner, [=](RequestId request) { return DescribeSession{request, session_id}; },
+  ask(
+      owner,
+      [=](RequestId request) {
+        return DescribeSession{request, session_id};
+      },
       [done = std::move(done)](Request& request) {
         const bool found = !request.sessions.empty();
         done(found ? RelayOutcome::done : request.outcome,
@@ -170,15 +192,19 @@ void ShardProxy::describe_session(uint64_t session_id,
 void ShardProxy::set_draining(bool draining) {
   state_ = draining ? RelayState::draining : RelayState::serving;
   for (uint32_t i = 0; i < shards_.size(); ++i) {
-    if (!send(i, SetDrain{draining})) log(LogLevel::error, "relay", "command ring full", {{"shard", i}});
+    if (!send(i, SetDrain{draining}))
+      log(LogLevel::error, "relay", "command ring full", {{"shard", i}});
   }
 }
 
 void ShardProxy::apply(const ShardSettings& settings, Done done) {
   settings_.push_back(std::make_unique<const ShardSettings>(settings));
   const ShardSettings* const next = settings_.back().get();
-  ask_all([=](RequestId request) { return ApplySettings{request, next}; },
-          [done = std::move(done)](Request& request) { done(request.outcome); });
+  ask_all(
+      [=](RequestId request) {
+        return ApplySettings{request, next};
+      },
+      [done = std::move(done)](Request& request) { done(request.outcome); });
   if (settings.global_bytes_per_second == 0) {
     for (uint32_t i = 0; i < shards_.size(); ++i) (void)send(i, SetGlobalShare{0});
   }
@@ -242,14 +268,16 @@ void ShardProxy::on(uint32_t shard, const LogEvent& event) {
       return log_rate_limit_exceeded("relay", event.address, {{"limit", event.detail}});
     case LogKind::blocked:
       return log(LogLevel::warn, "relay", "address blocked",
-                 {{"address", to_string(event.address)}, {"reason", event.detail},
+                 {{"address", to_string(event.address)},
+                  {"reason", event.detail},
                   {"seconds", event.value}});
     case LogKind::session_paired:
       return log(LogLevel::debug, "relay", "session paired",
                  {{"session", format_session_id(event.session_id)}, {"shard", shard}});
     case LogKind::session_ended:
       return log(LogLevel::debug, "relay", "session ended",
-                 {{"session", format_session_id(event.session_id)}, {"how", event.detail},
+                 {{"session", format_session_id(event.session_id)},
+                  {"how", event.detail},
                   {"bytes", event.value}});
     case LogKind::session_kicked:
       return log(LogLevel::info, "relay", "session kicked",
@@ -329,8 +357,7 @@ void ShardProxy::deal_global_bandwidth() {
   for (uint32_t i = 0; i < shards_.size(); ++i) {
     const uint64_t demand = shards_[i].counters->demand.load();
     // A part is kept ready for whoever is idle, so that its first session starts at once.
-    wanted[i] = std::max((demand - demand_[i]) * kDealsPerSecond,
-                         total / (10 * shards_.size()));
+    wanted[i] = std::max((demand - demand_[i]) * kDealsPerSecond, total / (10 * shards_.size()));
     demand_[i] = demand;
   }
   fair_share(total, wanted, share);

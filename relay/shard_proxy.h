@@ -1,6 +1,6 @@
 // Control's typed hand on the shards: sends commands, matches replies, deals out the global
-// bandwidth, writes down what shards report. Lives on the control thread; reads the shards' counters
-// and nothing else of theirs.
+// bandwidth, writes down what shards report. Lives on the control thread; reads the shards'
+// counters and nothing else of theirs.
 #pragma once
 
 #include <deque>
@@ -102,9 +102,9 @@ class ShardProxy final : public RelayControl {
   bool healthy_ = true;
   Nanos now_ = 0;
   Nanos health_checked_ = 0;
-  std::vector<uint64_t> turns_;       // at the last check of health
-  std::vector<uint32_t> standing_;    // checks in a row that found a shard where it was
-  std::vector<uint64_t> demand_;      // at the last deal
+  std::vector<uint64_t> turns_;     // at the last check of health
+  std::vector<uint32_t> standing_;  // checks in a row that found a shard where it was
+  std::vector<uint64_t> demand_;    // at the last deal
 };
 
 }  // namespace tandem

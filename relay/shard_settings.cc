@@ -6,7 +6,9 @@
 namespace tandem {
 namespace {
 
-Nanos seconds(uint32_t count) { return Nanos{count} * kNanosPerSecond; }
+Nanos seconds(uint32_t count) {
+  return Nanos{count} * kNanosPerSecond;
+}
 
 uint64_t bytes_per_second(double mbps) {
   constexpr double kBytesPerMegabit = 1e6 / 8;

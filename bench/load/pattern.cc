@@ -60,7 +60,8 @@ void PatternCheck::compare(std::span<const std::uint8_t> bytes, std::uint64_t of
   compared_ += bytes.size();
 }
 
-// A read ends anywhere: what of a stamp or of a whole block is left for the next one is compared then.
+// A read ends anywhere: what of a stamp or of a whole block is left for the next one is compared
+// then.
 void PatternCheck::feed_sampled(std::span<const std::uint8_t> bytes, PatternSource& expected) {
   const std::uint64_t end = offset_ + bytes.size();
   for (std::uint64_t at = offset_; at < end;) {

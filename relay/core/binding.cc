@@ -57,12 +57,12 @@ void Binding::challenge(const Datagram& from, const Bind& bind) {
   reply.source = from.local;
   reply.length = kChallengeSize;
   const auto cookie = state_.cookies.make(from.source, bind.claims, state_.cookie_now());
-  write_challenge(std::span(reply.bytes).first<kChallengeSize>(),
-                  {.shard_key = bind.shard_key,
-                   .features_granted =
-                       static_cast<uint16_t>(bind.features_offered & kFeaturesKnown),
-                   .nonce = bind.nonce,
-                   .cookie = cookie});
+  write_challenge(
+      std::span(reply.bytes).first<kChallengeSize>(),
+      {.shard_key = bind.shard_key,
+       .features_granted = static_cast<uint16_t>(bind.features_offered & kFeaturesKnown),
+       .nonce = bind.nonce,
+       .cookie = cookie});
   state_.out.replies.push_back(reply);
   state_.counters.datagrams_replied.add();
   state_.counters.binds[BindOutcome::challenged].add();
@@ -144,9 +144,9 @@ void Binding::bind_slot(const Datagram& from, const Bind& bind, UdpPath& path, u
   end.remote = from.source;
   end.local = *local;
   // What passes both the route and our own cap.
-  end.max_payload = std::min(
-      state_.environment.max_payload(state_.environment.context, from.source, from.local),
-      static_cast<uint16_t>(state_.settings->max_packet_size - kDataHeaderSize));
+  end.max_payload =
+      std::min(state_.environment.max_payload(state_.environment.context, from.source, from.local),
+               static_cast<uint16_t>(state_.settings->max_packet_size - kDataHeaderSize));
   end.exempt = state_.blocklist.is_exempt(from.source.address);
   end.ever_bound = true;
   end.cookie_time = cookie_issue_time(bind.cookie);
@@ -161,9 +161,10 @@ void Binding::bind_slot(const Datagram& from, const Bind& bind, UdpPath& path, u
     lifecycle_.tell_bound(path, other);
     state_.counters.notices.add();
   }
-  state_.counters.binds[moved           ? BindOutcome::moved
-                        : path.paired() ? BindOutcome::paired
-                                        : BindOutcome::waiting]
+  state_.counters
+      .binds[moved           ? BindOutcome::moved
+             : path.paired() ? BindOutcome::paired
+                             : BindOutcome::waiting]
       .add();
   lifecycle_.settle(path.session);
 }

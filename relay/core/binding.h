@@ -1,5 +1,5 @@
-// Judges a BIND: the cookie first, then the proof, then what the token allows; binds its slot to the
-// address it came from. docs/PROTOCOL.md, "UDP", Binding and Roaming.
+// Judges a BIND: the cookie first, then the proof, then what the token allows; binds its slot to
+// the address it came from. docs/PROTOCOL.md, "UDP", Binding and Roaming.
 #pragma once
 
 #include "relay/core/lifecycle.h"

@@ -1,8 +1,8 @@
-// Draws channel ids: unguessable, never 0, and none twice before all 2^32 - 1 have been used, so that
-// one is not met again while datagrams of its last owner may still be on their way.
+// Draws channel ids: unguessable, never 0, and none twice before all 2^32 - 1 have been used, so
+// that one is not met again while datagrams of its last owner may still be on their way.
 //
-// A counter under a keyed permutation (four Feistel rounds of SipHash-2-4 over 16-bit halves, Luby and
-// Rackoff 1988) rather than random draws: those would need a table of the ids that are resting.
+// A counter under a keyed permutation (four Feistel rounds of SipHash-2-4 over 16-bit halves, Luby
+// and Rackoff 1988) rather than random draws: those would need a table of the ids that are resting.
 #pragma once
 
 #include <array>

@@ -153,7 +153,8 @@ uint32_t DatagramPath::within_caps(const Datagram& from, const Run& run, UdpPath
     uint64_t bytes = std::min<uint64_t>(run.length, uint64_t{packets} * run.segment_size) -
                      uint64_t{packets} * kDataHeaderSize;
     if (bytes > available) {
-      const auto fewer = static_cast<uint32_t>(std::min<uint64_t>(available / payload, packets - 1u));
+      const auto fewer =
+          static_cast<uint32_t>(std::min<uint64_t>(available / payload, packets - 1u));
       state_.drop(reason, packets - fewer);
       packets = fewer;
       bytes = uint64_t{packets} * payload;

@@ -1,5 +1,5 @@
-// The UDP policy: takes a batch of datagrams, gives each exactly one verdict. DATA goes on from where
-// it lies; trains of one channel stay trains.
+// The UDP policy: takes a batch of datagrams, gives each exactly one verdict. DATA goes on from
+// where it lies; trains of one channel stay trains.
 #pragma once
 
 #include <span>
@@ -31,8 +31,8 @@ class DatagramPath {
   void on_run(const Datagram& from, const Run& run);
   void on_data(const Datagram& from, const Run& run);
   // How many of the run's packets its source and its session may send now; drops the others.
-  [[nodiscard]] uint32_t within_caps(const Datagram& from, const Run& run, UdpPath& path, uint32_t slot,
-                                     Session& session);
+  [[nodiscard]] uint32_t within_caps(const Datagram& from, const Run& run, UdpPath& path,
+                                     uint32_t slot, Session& session);
   void forward(const Run& run, uint32_t packets, UdpPath& path, uint8_t slot, BufferId buffer);
   void on_ping(const Datagram& from, const Run& run);
   void on_close(const Datagram& from, const Run& run);

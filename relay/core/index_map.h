@@ -16,8 +16,8 @@ class IndexMap {
  public:
   static constexpr uint32_t kNotFound = UINT32_MAX;
 
-  // At most two thirds full with `entries_max` entries: a probe looks at 2 cells where it finds, at 5
-  // where it does not.
+  // At most two thirds full with `entries_max` entries: a probe looks at 2 cells where it finds, at
+  // 5 where it does not.
   explicit IndexMap(uint32_t entries_max)
       : cells_count_(uint64_t{entries_max} + entries_max / 2 + 2),
         entries_max_(entries_max),

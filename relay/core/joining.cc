@@ -92,7 +92,8 @@ Joining::Arrival Joining::admit_address(Stream& stream) {
       settings.half_open_per_address != 0 && half_open > settings.half_open_per_address;
   if (over_connections || over_half_open) {
     state_.tell(LogEvent{LogKind::rate_limited, address, 0,
-                         over_connections ? "connections_per_address" : "half_open_per_address", 0});
+                         over_connections ? "connections_per_address" : "half_open_per_address",
+                         0});
     lifecycle_.refuse(stream, ErrorCode::rate_limited);
     leave_half_open(stream);
     return Arrival::refused;
@@ -123,7 +124,8 @@ void Joining::read_more(Stream& stream) {
   std::memmove(bytes.data(), bytes.data() + greeting.begin, greeting.end - greeting.begin);
   greeting.end = static_cast<uint16_t>(greeting.end - greeting.begin);
   greeting.begin = 0;
-  state_.act({.kind = StreamAction::Kind::read_line, .stream = stream.id,
+  state_.act({.kind = StreamAction::Kind::read_line,
+              .stream = stream.id,
               .bytes = static_cast<uint32_t>(std::min(kJoinLineMax, bytes.size() - greeting.end)),
               .into = bytes.data() + greeting.end});
 }
@@ -210,8 +212,8 @@ void Joining::take_first_line(Stream& stream) {
   taken.claims = line.claims;
   if (line.verb == JoinVerb::prove) return challenge(stream);
   TokenClaims judged;
-  const TokenVerdict verdict = state_.verifier.judge(
-      line.claims, line.secret, state_.unix_now, state_.settings->token_max_age_s, judged);
+  const TokenVerdict verdict = state_.verifier.judge(line.claims, line.secret, state_.unix_now,
+                                                     state_.settings->token_max_age_s, judged);
   if (verdict == TokenVerdict::ok && (judged.flags & kTokenProve) != 0) {
     return lifecycle_.refuse(stream, ErrorCode::not_allowed);
   }
@@ -260,8 +262,8 @@ void Joining::take_proof(Stream& stream) {
     return refuse_offender(stream, ErrorCode::bad_token, "proof");
   }
   TokenClaims judged;
-  const TokenVerdict verdict = judge_claims(greeting.claims, state_.unix_now,
-                                            state_.settings->token_max_age_s, judged);
+  const TokenVerdict verdict =
+      judge_claims(greeting.claims, state_.unix_now, state_.settings->token_max_age_s, judged);
   take_verdict(stream, verdict, judged);
 }
 

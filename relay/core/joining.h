@@ -1,5 +1,5 @@
-// From an accepted connection to its lane: who may come in, the PROXY header, JOIN or PROVE, and the
-// counterpart. docs/PROTOCOL.md, "TCP".
+// From an accepted connection to its lane: who may come in, the PROXY header, JOIN or PROVE, and
+// the counterpart. docs/PROTOCOL.md, "TCP".
 #pragma once
 
 #include "relay/core/lifecycle.h"

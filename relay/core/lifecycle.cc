@@ -122,8 +122,8 @@ Lifecycle::Opened Lifecycle::open(const TokenClaims& claims) {
   }
   Session& session = state_.sessions[index];
   session.lanes_max = tighter(session.lanes_max, claims.lanes_max);
-  const auto rate = state_.rates.number_of(tighter(state_.rates.kbps(session.rate), claims.rate_kbps),
-                                           *state_.settings);
+  const auto rate = state_.rates.number_of(
+      tighter(state_.rates.kbps(session.rate), claims.rate_kbps), *state_.settings);
   if (!rate) {
     state_.tell(LogEvent{LogKind::table_full, {}, session.id, "session_rates", 0});
     settle(index);

@@ -26,9 +26,7 @@ class LocalAddresses {
     addresses_.push_back(address);
     return static_cast<uint16_t>(addresses_.size() - 1);
   }
-  [[nodiscard]] const LocalAddress& operator[](uint16_t number) const {
-    return addresses_[number];
-  }
+  [[nodiscard]] const LocalAddress& operator[](uint16_t number) const { return addresses_[number]; }
 
  private:
   std::vector<LocalAddress> addresses_;

@@ -20,7 +20,8 @@ void Operations::on(const KickSession& command) {
     lifecycle_.end(session, CloseReason::kicked, LaneEnd::kicked);
     state_.tell(LogEvent{LogKind::session_kicked, {}, command.session_id, {}, 0});
   }
-  if (revoked == RevokeOutcome::table_full) return done(command.request, CommandOutcome::table_full);
+  if (revoked == RevokeOutcome::table_full)
+    return done(command.request, CommandOutcome::table_full);
   // A session that has not come yet is refused when it does: kicking it is no mistake, but the
   // operator is told that nothing was cut.
   done(command.request, session == kNone ? CommandOutcome::not_found : CommandOutcome::done);

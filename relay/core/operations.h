@@ -1,4 +1,5 @@
-// What an operator asks of a shard: kick, block, list, drain, new settings. Commands in, messages out.
+// What an operator asks of a shard: kick, block, list, drain, new settings. Commands in, messages
+// out.
 #pragma once
 
 #include "relay/core/lifecycle.h"

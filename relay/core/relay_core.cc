@@ -71,7 +71,9 @@ RelayCore::Departure RelayCore::departure(StreamId id) {
   return {stream.remote, greeting.local, state_.greetings.unread(stream.greeting)};
 }
 
-void RelayCore::departed(StreamId id) { joining_.on_closed(state_.streams[id.index]); }
+void RelayCore::departed(StreamId id) {
+  joining_.on_closed(state_.streams[id.index]);
+}
 
 void RelayCore::departure_failed(StreamId id) {
   lifecycle_.refuse(state_.streams[id.index], ErrorCode::over_capacity);

@@ -11,29 +11,57 @@ namespace tandem {
 
 // How a first line ended.
 enum class JoinOutcome : uint8_t {
-  waiting, paired, handed_over, bad_request, bad_version, bad_token, expired, session_full, timeout,
-  rate_limited, blocked, over_capacity, draining, not_allowed, kicked, health_check, gone,
+  waiting,
+  paired,
+  handed_over,
+  bad_request,
+  bad_version,
+  bad_token,
+  expired,
+  session_full,
+  timeout,
+  rate_limited,
+  blocked,
+  over_capacity,
+  draining,
+  not_allowed,
+  kicked,
+  health_check,
+  gone,
 };
 inline constexpr size_t kJoinOutcomes = static_cast<size_t>(JoinOutcome::gone) + 1;
 [[nodiscard]] constexpr std::string_view join_outcome_text(JoinOutcome outcome) {
   constexpr std::string_view kTexts[kJoinOutcomes] = {
-      "waiting", "paired", "handed_over", "bad_request", "bad_version", "bad_token", "expired",
-      "session_full", "timeout", "rate_limited", "blocked", "over_capacity", "draining",
-      "not_allowed", "kicked", "health_check", "gone"};
+      "waiting",  "paired",       "handed_over", "bad_request",  "bad_version", "bad_token",
+      "expired",  "session_full", "timeout",     "rate_limited", "blocked",     "over_capacity",
+      "draining", "not_allowed",  "kicked",      "health_check", "gone"};
   return kTexts[static_cast<size_t>(outcome)];
 }
 
 // How a BIND ended.
 enum class BindOutcome : uint8_t {
-  challenged, waiting, paired, refreshed, moved, bad_token, expired, session_full, over_capacity,
-  draining, rate_limited, not_allowed, kicked, blocked, stale_move,
+  challenged,
+  waiting,
+  paired,
+  refreshed,
+  moved,
+  bad_token,
+  expired,
+  session_full,
+  over_capacity,
+  draining,
+  rate_limited,
+  not_allowed,
+  kicked,
+  blocked,
+  stale_move,
 };
 inline constexpr size_t kBindOutcomes = static_cast<size_t>(BindOutcome::stale_move) + 1;
 [[nodiscard]] constexpr std::string_view bind_outcome_text(BindOutcome outcome) {
   constexpr std::string_view kTexts[kBindOutcomes] = {
-      "challenged", "waiting", "paired", "refreshed", "moved", "bad_token", "expired",
-      "session_full", "over_capacity", "draining", "rate_limited", "not_allowed", "kicked",
-      "blocked", "stale_move"};
+      "challenged",   "waiting",     "paired",       "refreshed",     "moved",
+      "bad_token",    "expired",     "session_full", "over_capacity", "draining",
+      "rate_limited", "not_allowed", "kicked",       "blocked",       "stale_move"};
   return kTexts[static_cast<size_t>(outcome)];
 }
 

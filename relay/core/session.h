@@ -18,7 +18,9 @@ inline constexpr uint8_t kSlots[] = {0, 1};
 
 // Milliseconds since the shard started: 49 days in 32 bits, compared by their difference.
 using Millis = uint32_t;
-[[nodiscard]] constexpr Nanos to_nanos(Millis since) { return Nanos{since} * 1'000'000; }
+[[nodiscard]] constexpr Nanos to_nanos(Millis since) {
+  return Nanos{since} * 1'000'000;
+}
 
 // One side's UDP binding. A relay holds a million of these: ordered so that nothing is padding.
 struct UdpEnd {
@@ -28,7 +30,7 @@ struct UdpEnd {
   bool exempt : 1 = false;
   bool ever_bound : 1 = false;
   uint8_t over_rate_at : 6 = 0;  // 1 + the tenth of a second, modulo 63, of its last offence
-  uint32_t cookie_time = 0;  // of the BIND that bound it; only a newer cookie moves it
+  uint32_t cookie_time = 0;      // of the BIND that bound it; only a newer cookie moves it
   Millis last_seen = 0;
   std::array<uint8_t, kClientNonceSize> nonce{};
 

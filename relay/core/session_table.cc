@@ -33,7 +33,8 @@ uint32_t SessionTable::open(uint64_t session_id) {
 void SessionTable::close(uint32_t session) {
   const Session& gone = sessions_[session];
   if (UdpPath* const path = path_of(gone)) {
-    by_channel_.erase(path->channel_id, session, [&](uint32_t i) { return this->path(i).channel_id; });
+    by_channel_.erase(path->channel_id, session,
+                      [&](uint32_t i) { return this->path(i).channel_id; });
     *path = {};
   }
   by_id_.erase(hash_of(gone.id), session, [&](uint32_t i) { return hash_of(sessions_[i].id); });

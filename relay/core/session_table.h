@@ -1,5 +1,5 @@
-// The shard's sessions by id and its UDP paths by channel. Owns their storage; knows no rules of when
-// they begin or end.
+// The shard's sessions by id and its UDP paths by channel. Owns their storage; knows no rules of
+// when they begin or end.
 #pragma once
 
 #include <cstdint>

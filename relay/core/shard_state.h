@@ -1,6 +1,6 @@
-// Everything that the policies of one shard share: tables, limits, counters, the time, and what they
-// have decided for the shard's loop to carry out. Knows no back end; randomness and path sizes come
-// from the Environment, time is set before each batch.
+// Everything that the policies of one shard share: tables, limits, counters, the time, and what
+// they have decided for the shard's loop to carry out. Knows no back end; randomness and path sizes
+// come from the Environment, time is set before each batch.
 #pragma once
 
 #include <atomic>
@@ -27,12 +27,14 @@
 namespace tandem {
 
 // Fixed bounds of the core, with their reasons.
-inline constexpr uint32_t kGreetingsMax = 16'384;  // half-open connections a shard: 6 MB, 14 behind a proxy
-// Bytes in flight of one direction of a lane. Half of it cost 5 % of bulk throughput, an eighth 25 %;
-// twice as much gained nothing.
+inline constexpr uint32_t kGreetingsMax =
+    16'384;  // half-open connections a shard: 6 MB, 14 behind a proxy
+// Bytes in flight of one direction of a lane. Half of it cost 5 % of bulk throughput, an eighth 25
+// %; twice as much gained nothing.
 inline constexpr uint32_t kLaneWindow = 2u << 20;
 inline constexpr uint32_t kLaneWindowMin = 32u << 10;
-inline constexpr uint16_t kLaneChunksMax = 64;  // buffers, so that tiny writes do not hold a window's
+inline constexpr uint16_t kLaneChunksMax =
+    64;  // buffers, so that tiny writes do not hold a window's
 inline constexpr uint32_t kUnvalidatedPerShard = 50'000;  // datagrams a second
 inline constexpr uint64_t kArrivalUnits =
     60;  // a connection's: a rate a minute is one of units a second
@@ -82,7 +84,8 @@ struct ShardPlace {
   uint32_t streams_max = 0;
   // A lane that has carried so much is bulk and goes by StreamAction::transfer; UINT32_MAX = never.
   uint32_t transfer_after = UINT32_MAX;
-  uint32_t greeting_bytes = kProxyHeaderMax + kJoinLineMax;  // kJoinLineMax where no proxy is trusted
+  uint32_t greeting_bytes =
+      kProxyHeaderMax + kJoinLineMax;  // kJoinLineMax where no proxy is trusted
 };
 
 class ShardState {
@@ -102,9 +105,7 @@ class ShardState {
   // Nanoseconds from `since` to now.
   [[nodiscard]] Nanos elapsed(Millis since) const { return to_nanos(millis() - since); }
   // The cookie's clock: seconds, monotonic.
-  [[nodiscard]] uint32_t cookie_now() const {
-    return static_cast<uint32_t>(now / kNanosPerSecond);
-  }
+  [[nodiscard]] uint32_t cookie_now() const { return static_cast<uint32_t>(now / kNanosPerSecond); }
   [[nodiscard]] uint32_t owner(uint8_t shard_key) const { return shard_key % place.shards; }
   [[nodiscard]] uint32_t owner(uint64_t session_id) const {
     return owner(static_cast<uint8_t>(session_id));

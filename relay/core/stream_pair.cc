@@ -15,7 +15,8 @@ constexpr uint64_t kRateQuantum = 16u << 10;
 
 void StreamPair::say(Stream& stream, std::string_view line) {
   stream.lines = static_cast<uint16_t>(stream.lines + line.size());
-  state_.act({.kind = StreamAction::Kind::send_bytes, .stream = stream.id,
+  state_.act({.kind = StreamAction::Kind::send_bytes,
+              .stream = stream.id,
               .bytes = static_cast<uint32_t>(line.size()),
               .data = reinterpret_cast<const uint8_t*>(line.data())});
 }
@@ -39,7 +40,9 @@ void StreamPair::begin(Stream& stream, Stream& peer) {
   stream.early = static_cast<uint16_t>(early.size());
   if (stream.early == 0) return;
   peer.in_flight += stream.early;
-  state_.act({.kind = StreamAction::Kind::send_bytes, .stream = stream.id, .bytes = stream.early,
+  state_.act({.kind = StreamAction::Kind::send_bytes,
+              .stream = stream.id,
+              .bytes = stream.early,
               .data = early.data()});
   account(peer, stream.early);
 }
@@ -62,7 +65,8 @@ void StreamPair::grant(Stream& stream) {
   if (stream.in_flight > window / 2 || stream.chunks > kLaneChunksMax / 2) {
     return pause(stream, Pause::window);
   }
-  const bool bulk = stream.burst >= state_.place.transfer_after && state_.place.transfer_after != UINT32_MAX;
+  const bool bulk =
+      stream.burst >= state_.place.transfer_after && state_.place.transfer_after != UINT32_MAX;
   if (bulk && stream.in_flight != 0) return;  // order: the buffers leave first
   const uint32_t credit = within_rate(stream, window - stream.in_flight);
   if (credit == 0) return;
@@ -70,7 +74,9 @@ void StreamPair::grant(Stream& stream) {
   stream.reading = true;
   stream.paused = Pause::none;
   state_.act({.kind = bulk ? StreamAction::Kind::transfer : StreamAction::Kind::read,
-              .stream = stream.id, .other = state_.streams[stream.peer].id, .bytes = credit});
+              .stream = stream.id,
+              .other = state_.streams[stream.peer].id,
+              .bytes = credit});
 }
 
 uint32_t StreamPair::within_rate(Stream& stream, uint32_t wanted) {
@@ -81,8 +87,8 @@ uint32_t StreamPair::within_rate(Stream& stream, uint32_t wanted) {
     const Nanos at =
         bucket.when_allowed(limit, state_.now, std::min<uint64_t>(wanted, kRateQuantum));
     if (at <= state_.now) {
-      wanted = static_cast<uint32_t>(
-          std::min<uint64_t>(wanted, bucket.available(limit, state_.now)));
+      wanted =
+          static_cast<uint32_t>(std::min<uint64_t>(wanted, bucket.available(limit, state_.now)));
     }
     return at;
   };
@@ -120,11 +126,13 @@ void StreamPair::on_timer(Stream& stream) {
   if (!state_.timers.armed(state_.stream_timer(stream.id.index))) check_later(stream);
 }
 
-// Keepalive finds a dead peer only where nothing is under way, and TCP_USER_TIMEOUT also cuts one that
-// lives and keeps its window closed, so whether something is acknowledged is asked now and then.
+// Keepalive finds a dead peer only where nothing is under way, and TCP_USER_TIMEOUT also cuts one
+// that lives and keeps its window closed, so whether something is acknowledged is asked now and
+// then.
 void StreamPair::check_later(Stream& stream) {
   const Nanos timeout = state_.settings->keepalive_timeout;
-  state_.act({.kind = StreamAction::Kind::check_alive, .stream = stream.id,
+  state_.act({.kind = StreamAction::Kind::check_alive,
+              .stream = stream.id,
               .bytes = static_cast<uint32_t>(timeout / 1'000'000)});
   state_.timers.schedule(state_.stream_timer(stream.id.index), state_.now + timeout);
 }

@@ -1,5 +1,5 @@
-// A lane: two streams whose bytes go from one to the other. Reading is by credit, so that what a lane
-// holds is bounded; half-close and reset pass through. docs/PROTOCOL.md, "TCP".
+// A lane: two streams whose bytes go from one to the other. Reading is by credit, so that what a
+// lane holds is bounded; half-close and reset pass through. docs/PROTOCOL.md, "TCP".
 #pragma once
 
 #include <string_view>

@@ -18,14 +18,14 @@
 namespace tandem {
 
 enum class StreamStage : uint8_t {
-  none,      // the slot is free
-  proxy,     // reading a PROXY header
-  joining,   // reading JOIN or PROVE
-  proving,   // NONCE is sent, reading PROOF
-  waiting,   // on its lane, alone
+  none,     // the slot is free
+  proxy,    // reading a PROXY header
+  joining,  // reading JOIN or PROVE
+  proving,  // NONCE is sent, reading PROOF
+  waiting,  // on its lane, alone
   paired,
-  refused,   // an ERR is on its way
-  closing,   // nothing more is wanted of it
+  refused,  // an ERR is on its way
+  closing,  // nothing more is wanted of it
 };
 
 // Why a paired stream is not read.
@@ -59,13 +59,13 @@ struct Stream {
   bool pausing : 1 = false;
   bool fin_received : 1 = false;  // and passed on
   bool half_closed : 1 = false;   // a FIN was seen while nothing was read
-  bool counted : 1 = false;            // in the shared counts of its address
+  bool counted : 1 = false;       // in the shared counts of its address
   bool counted_half_open : 1 = false;
   bool exempt : 1 = false;
   bool watched : 1 = false;
   Pause paused = Pause::none;
 
-  Endpoint remote;  // the client; behind a trusted proxy what the header says
+  Endpoint remote;     // the client; behind a trusted proxy what the header says
   uint32_t burst = 0;  // bytes that came in all, saturating: what tells a bulk flow
 };
 

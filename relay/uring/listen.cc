@@ -70,7 +70,8 @@ void configure_connections(int fd, const ListenOptions& options) {
   set(fd, SOL_TCP, TCP_KEEPIDLE, interval);
   set(fd, SOL_TCP, TCP_KEEPINTVL, interval);
   set(fd, SOL_TCP, TCP_KEEPCNT, std::max(1, seconds(options.keepalive_timeout) / interval));
-  // Not TCP_USER_TIMEOUT: it also ends a connection whose peer answers every probe of a closed window.
+  // Not TCP_USER_TIMEOUT: it also ends a connection whose peer answers every probe of a closed
+  // window.
 }
 
 std::string failure(const char* what, Transport transport, const Endpoint& at) {

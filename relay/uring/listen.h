@@ -59,8 +59,8 @@ struct ListenSocket {
 };
 using ShardSockets = std::vector<ListenSocket>;
 
-// One for each shard, in shard order. A port that another process holds is waited for half a second,
-// since the kernel frees a killed ring's sockets late, then it is an error: one line.
+// One for each shard, in shard order. A port that another process holds is waited for half a
+// second, since the kernel frees a killed ring's sockets late, then it is an error: one line.
 //
 // Datagrams whose first byte is 0x05 to 0x0c go to the shard that byte 1 names, modulo the shards;
 // the rest by the kernel's hash of addresses and ports. So none of the sockets may be connected or

@@ -13,9 +13,10 @@
 
 namespace tandem::uring {
 
-// What is offered goes round in a circle, and the smaller that is the more of it stays in the cache:
-// fewer entries than the pool has buffers, and of those no more than receives of the present size
-// fill `kCircleBytes` with. Bulk streams thus get a few buffers a turn, small messages all of them.
+// What is offered goes round in a circle, and the smaller that is the more of it stays in the
+// cache: fewer entries than the pool has buffers, and of those no more than receives of the present
+// size fill `kCircleBytes` with. Bulk streams thus get a few buffers a turn, small messages all of
+// them.
 class ProvidedRing {
  public:
   // Throws std::runtime_error where the kernel refuses. `entries` is a power of two up to 32,768.
@@ -56,10 +57,10 @@ class ProvidedRing {
 
   uint16_t group_;
   uint16_t mask_;
-  uint16_t tail_ = 0;  // next slot to fill
-  uint16_t head_ = 0;  // oldest slot whose use we have not seen: completions of different
-  uint16_t gaps_ = 0;  // operations may come out of order, and leave gaps behind it
-  uint16_t most_ = 0;  // slots in the circle, for now
+  uint16_t tail_ = 0;    // next slot to fill
+  uint16_t head_ = 0;    // oldest slot whose use we have not seen: completions of different
+  uint16_t gaps_ = 0;    // operations may come out of order, and leave gaps behind it
+  uint16_t most_ = 0;    // slots in the circle, for now
   int32_t typical_ = 0;  // bytes in a buffer, a moving average
   uint32_t size_;
   BufferPool& pool_;

@@ -24,7 +24,8 @@ constexpr uint32_t kZeroCopySends = 1024;
 constexpr uint32_t kBundleMax = 256;
 
 // Whether the peer has acknowledged something lately, or nothing asked it to twice: the probes of a
-// closed window are acknowledged by one that lives, though they may be further apart than the timeout.
+// closed window are acknowledged by one that lives, though they may be further apart than the
+// timeout.
 bool is_alive(int fd, uint32_t timeout_ms) {
   tcp_info info{};
   socklen_t length = sizeof info;

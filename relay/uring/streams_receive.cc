@@ -18,9 +18,9 @@ namespace {
 // What linger_close takes from a peer that goes on sending, before it gives up.
 constexpr uint32_t kDiscardMax = 64 * 1024;
 
-// For a near peer, on the same host or a switch away: more than 10 Gbit/s have under way there. What the
-// kernel would queue beyond it leaves the cache before it is read. It doubles both, for what it needs
-// itself.
+// For a near peer, on the same host or a switch away: more than 10 Gbit/s have under way there.
+// What the kernel would queue beyond it leaves the cache before it is read. It doubles both, for
+// what it needs itself.
 constexpr int kNearReceiveBytes = 512 * 1024;
 constexpr int kNearSendBytes = 192 * 1024;
 
@@ -44,8 +44,8 @@ void Streams::on_line(uint32_t index, Connection& connection, int result) {
   emit(StreamEvent::Kind::line, index).bytes = static_cast<uint32_t>(result);
 }
 
-// Further away the kernel's own tuning decides. The least round-trip time: the acknowledgements of the
-// lines so far may have been delayed.
+// Further away the kernel's own tuning decides. The least round-trip time: the acknowledgements of
+// the lines so far may have been delayed.
 void Streams::fit_kernel_buffers(Connection& connection) const {
   connection.sized = true;
   tcp_info info{};

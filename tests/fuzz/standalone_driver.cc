@@ -3,8 +3,8 @@
 //
 //   <target> <corpus folder> <inputs> [<seed>]
 //
-// A finding ends it with SIGABRT and leaves the input in the working folder, as `finding`; in a corpus
-// folder of its own, it is run again.
+// A finding ends it with SIGABRT and leaves the input in the working folder, as `finding`; in a
+// corpus folder of its own, it is run again.
 #include <algorithm>
 #include <charconv>
 #include <csignal>

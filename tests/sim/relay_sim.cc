@@ -72,16 +72,17 @@ class Simulation {
   }
 
   void report(const Options& options) const {
-    std::printf("seed %llu: %llu events, %u shards, %llu pairings, %llu stream bytes, %llu "
-                "datagrams, %llu ended, %llu reset, %.0f s simulated\n",
-                static_cast<unsigned long long>(options.seed),
-                static_cast<unsigned long long>(world_.events), shards_,
-                static_cast<unsigned long long>(tally_.pairings),
-                static_cast<unsigned long long>(tally_.stream_bytes),
-                static_cast<unsigned long long>(tally_.datagrams),
-                static_cast<unsigned long long>(tally_.streams_ended),
-                static_cast<unsigned long long>(tally_.streams_reset),
-                static_cast<double>(world_.now) / 1e9);
+    std::printf(
+        "seed %llu: %llu events, %u shards, %llu pairings, %llu stream bytes, %llu "
+        "datagrams, %llu ended, %llu reset, %.0f s simulated\n",
+        static_cast<unsigned long long>(options.seed),
+        static_cast<unsigned long long>(world_.events), shards_,
+        static_cast<unsigned long long>(tally_.pairings),
+        static_cast<unsigned long long>(tally_.stream_bytes),
+        static_cast<unsigned long long>(tally_.datagrams),
+        static_cast<unsigned long long>(tally_.streams_ended),
+        static_cast<unsigned long long>(tally_.streams_reset),
+        static_cast<double>(world_.now) / 1e9);
     // A run in which nothing flowed would prove nothing.
     TANDEM_CHECK(tally_.pairings > 0 && tally_.stream_bytes > 0 && tally_.datagrams > 0 &&
                  tally_.streams_ended > 0);
@@ -168,7 +169,9 @@ class Simulation {
         if (world_.chance(50)) send(shard, KickSession{0, session.id});
         return;
       case 1:
-        return send(shard, AddBlock{0, {fresh_address().address, 128}, kNanosPerSecond, world_.chance(500)});
+        return send(
+            shard,
+            AddBlock{0, {fresh_address().address, 128}, kNanosPerSecond, world_.chance(500)});
       case 2:
         return send(shard, SetDrain{world_.chance(200)});
       case 3:
@@ -187,15 +190,16 @@ class Simulation {
   void turn(uint32_t shard) {
     loops_[shard]->turn();
     FromShard message;
-    while (inboxes_[shard]->messages.try_pop(message)) {}
+    while (inboxes_[shard]->messages.try_pop(message)) {
+    }
     check_verdicts(loops_[shard]->core().counters());
   }
 
   // Each datagram got exactly one verdict.
   static void check_verdicts(const RelayCounters& counters) {
-    TANDEM_CHECK(counters.datagrams_received.load() ==
-                 counters.datagrams_forwarded.load() + counters.datagrams_replied.load() +
-                     counters.datagrams_dropped.total());
+    TANDEM_CHECK(counters.datagrams_received.load() == counters.datagrams_forwarded.load() +
+                                                           counters.datagrams_replied.load() +
+                                                           counters.datagrams_dropped.total());
   }
 
   void advance() {

@@ -20,7 +20,9 @@ uint8_t byte_at(uint64_t number, uint64_t offset) {
   return static_cast<uint8_t>(x >> 40);
 }
 
-std::string claims_text(const TokenBytes& token) { return token_text(token).substr(0, 32); }
+std::string claims_text(const TokenBytes& token) {
+  return token_text(token).substr(0, 32);
+}
 
 }  // namespace
 
@@ -31,8 +33,8 @@ void StreamClient::step() {
     if (!leaving_ && world_.chance(100)) connect();
     return;
   }
-  if (connection_->relay_reset || (connection_->relay_fin && connection_->to_client.empty() &&
-                                   !paired_)) {
+  if (connection_->relay_reset ||
+      (connection_->relay_fin && connection_->to_client.empty() && !paired_)) {
     // What had come before the reset may still be read, or not.
     return end(connection_->relay_reset);
   }

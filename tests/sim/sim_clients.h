@@ -41,7 +41,12 @@ class StreamClient {
  public:
   StreamClient(SimWorld& world, std::map<uint64_t, Sent>& sent, Tally& tally, SimSession session,
                uint8_t slot, uint16_t lane, Endpoint address)
-      : world_(world), sent_(sent), tally_(tally), session_(session), slot_(slot), lane_(lane),
+      : world_(world),
+        sent_(sent),
+        tally_(tally),
+        session_(session),
+        slot_(slot),
+        lane_(lane),
         address_(address) {}
 
   void step();

@@ -88,8 +88,8 @@ void SimIo::forward(const OutgoingDatagram& outgoing) {
   TANDEM_CHECK(buffer.holders > 0);
   TANDEM_CHECK(outgoing.data >= buffer.bytes.data() &&
                outgoing.data + outgoing.length <= buffer.bytes.data() + buffer.bytes.size());
-  TANDEM_CHECK(outgoing.packets ==
-               (outgoing.length + outgoing.segment_size - 1) / std::max<uint32_t>(outgoing.segment_size, 1));
+  TANDEM_CHECK(outgoing.packets == (outgoing.length + outgoing.segment_size - 1) /
+                                       std::max<uint32_t>(outgoing.segment_size, 1));
   ++buffer.holders;
   wire_.push_back(outgoing.buffer);
   if (world_.chance(world_.weather.send_fails)) return;
@@ -106,7 +106,9 @@ bool SimIo::reply(const Reply& reply) {
   return true;
 }
 
-void SimIo::release(BufferId buffer) { drop_holder(buffer); }
+void SimIo::release(BufferId buffer) {
+  drop_holder(buffer);
+}
 
 std::optional<Datagram> SimIo::adopt_datagram(const Endpoint& source, const LocalAddress& local,
                                               std::span<const uint8_t> bytes) {
@@ -212,8 +214,7 @@ void SimIo::step_read(SimStream& stream) {
   while (stream.credit > 0 && !incoming.empty() && !world_.chance(world_.weather.starve)) {
     uint32_t bytes = std::min({stream.credit, kChunkMax, static_cast<uint32_t>(incoming.size())});
     if (bytes > 1 && world_.chance(world_.weather.short_step)) bytes = 1 + world_.below(bytes);
-    const BufferId buffer =
-        make_buffer({incoming.begin(), incoming.begin() + bytes});
+    const BufferId buffer = make_buffer({incoming.begin(), incoming.begin() + bytes});
     incoming.erase(incoming.begin(), incoming.begin() + bytes);
     stream.credit -= bytes;
     emit(StreamEvent::Kind::received, stream).chunk = {buffer, 0, bytes};
@@ -237,9 +238,10 @@ void SimIo::step_transfer(SimStream& stream) {
   auto& incoming = connection.to_relay;
   if (to != nullptr && to->closing < 0 && !to->broken && !to->fin_sent) {
     auto& outgoing = to->connection->to_client;
-    const size_t room = to->connection->to_client_max - std::min(to->connection->to_client_max, outgoing.size());
-    const auto bytes = static_cast<uint32_t>(
-        std::min<size_t>({stream.credit, incoming.size(), room, kChunkMax}));
+    const size_t room =
+        to->connection->to_client_max - std::min(to->connection->to_client_max, outgoing.size());
+    const auto bytes =
+        static_cast<uint32_t>(std::min<size_t>({stream.credit, incoming.size(), room, kChunkMax}));
     if (bytes != 0) {
       outgoing.insert(outgoing.end(), incoming.begin(), incoming.begin() + bytes);
       incoming.erase(incoming.begin(), incoming.begin() + bytes);
@@ -265,9 +267,9 @@ void SimIo::step_send(SimStream& stream) {
   if (connection.client_gone && !stream.queue.empty()) return break_off(stream);
   while (!stream.queue.empty() && connection.to_client.size() < connection.to_client_max) {
     Piece& piece = stream.queue.front();
-    uint32_t bytes = std::min(piece.bytes - piece.sent,
-                              static_cast<uint32_t>(connection.to_client_max -
-                                                    connection.to_client.size()));
+    uint32_t bytes =
+        std::min(piece.bytes - piece.sent,
+                 static_cast<uint32_t>(connection.to_client_max - connection.to_client.size()));
     if (bytes > 1 && world_.chance(world_.weather.short_step)) bytes = 1 + world_.below(bytes);
     connection.to_client.insert(connection.to_client.end(), piece.data + piece.sent,
                                 piece.data + piece.sent + bytes);

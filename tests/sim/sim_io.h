@@ -68,15 +68,15 @@ class SimIo {
     bool pausing = false;
     bool watching = false;
     bool watching_fin = false;
-    bool fin_told = false;     // finished or the line's end has been told
+    bool fin_told = false;  // finished or the line's end has been told
     bool finish = false;
     bool fin_sent = false;
     bool linger = false;
     bool broken = false;
-    int closing = -1;          // turns until what is in flight has ended
+    int closing = -1;  // turns until what is in flight has ended
     std::optional<StreamId> transfer_to;
     std::deque<Piece> queue;
-    uint32_t unnotified_bytes = 0;   // sent, and not yet told
+    uint32_t unnotified_bytes = 0;  // sent, and not yet told
     uint32_t unnotified_chunks = 0;
     std::vector<BufferId> unnotified;  // the wire still owns them
   };
@@ -103,7 +103,7 @@ class SimIo {
   std::vector<StreamEvent> events_;
   std::map<BufferId, Buffer> buffers_;
   BufferId next_buffer_ = 0;
-  std::vector<BufferId> wire_;  // sends under way: their holders go at a later turn
+  std::vector<BufferId> wire_;             // sends under way: their holders go at a later turn
   std::map<uint32_t, SimStream> streams_;  // by index
   std::vector<uint32_t> free_indices_;
   std::map<uint32_t, uint32_t> generations_;

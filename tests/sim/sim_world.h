@@ -1,5 +1,5 @@
-// The network and its clock: what is on its way between simulated clients and the shards. Everything
-// in it follows from the seed.
+// The network and its clock: what is on its way between simulated clients and the shards.
+// Everything in it follows from the seed.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,13 @@ struct Weather {
   uint32_t loss = 20;
   uint32_t duplicate = 20;
   uint32_t reorder = 50;
-  uint32_t train = 300;        // datagrams of one source arrive joined
-  uint32_t send_fails = 20;    // ENOBUFS and its like
+  uint32_t train = 300;      // datagrams of one source arrive joined
+  uint32_t send_fails = 20;  // ENOBUFS and its like
   uint32_t reply_fails = 5;
   uint32_t accept_fails = 5;
-  uint32_t short_step = 500;   // less is read or sent than could be
+  uint32_t short_step = 500;  // less is read or sent than could be
   uint32_t late_notice = 300;
-  uint32_t starve = 50;        // no stream buffer is free
+  uint32_t starve = 50;  // no stream buffer is free
 };
 
 // One TCP connection as the network sees it. The client writes to `to_relay` and reads `to_client`.
@@ -38,11 +38,11 @@ struct SimConnection {
   std::deque<uint8_t> to_relay;
   bool client_fin = false;
   bool client_reset = false;
-  bool client_gone = false;   // closed whole: what comes now is answered with a reset
+  bool client_gone = false;  // closed whole: what comes now is answered with a reset
   std::deque<uint8_t> to_client;
   size_t to_client_max = 8192;  // the socket buffers on the way back
   bool relay_fin = false;
-  bool relay_reset = false;   // or closed
+  bool relay_reset = false;  // or closed
   bool accepted = false;
 };
 
@@ -75,10 +75,10 @@ class SimWorld {
   uint64_t events = 0;
   uint64_t stamp = 0;
   uint64_t stream_bytes_free = 64u << 20;
-  std::vector<std::deque<SimDatagram>> arriving;           // by shard
+  std::vector<std::deque<SimDatagram>> arriving;            // by shard
   std::vector<std::deque<SimConnection*>> pending_accepts;  // by shard
-  std::list<SimConnection> connections;                     // all there ever were, pruned by the driver
-  std::map<Endpoint, uint64_t> bytes_in;                    // of datagrams, by source
+  std::list<SimConnection> connections;   // all there ever were, pruned by the driver
+  std::map<Endpoint, uint64_t> bytes_in;  // of datagrams, by source
 };
 
 }  // namespace tandem::sim

@@ -34,8 +34,8 @@ std::uint64_t mismatches(const Bytes& bytes, Verify verify, std::size_t read_siz
 bool seen(const Bytes& bytes) {
   const auto damaged = [&](Verify verify) {
     const bool in_one = mismatches(bytes, verify, bytes.size()) != 0;
-    for (const std::size_t read_size : {std::size_t{1}, std::size_t{5}, std::size_t{1460}, kBlock - 1,
-                                        kBlock, std::size_t{65'536}}) {
+    for (const std::size_t read_size : {std::size_t{1}, std::size_t{5}, std::size_t{1460},
+                                        kBlock - 1, kBlock, std::size_t{65'536}}) {
       CHECK((mismatches(bytes, verify, read_size) != 0) == in_one);
     }
     return in_one;
@@ -67,8 +67,8 @@ TEST_CASE("any part of the stream is the same wherever it is asked for") {
 }
 
 TEST_CASE("an altered byte is seen: in every stamp, and in the blocks that are compared whole") {
-  for (const std::size_t at : {std::size_t{0}, std::size_t{9}, kBlock - 1, 3 * kBlock, 3 * kBlock + 6,
-                               kWhole, kWhole + 2000}) {
+  for (const std::size_t at : {std::size_t{0}, std::size_t{9}, kBlock - 1, 3 * kBlock,
+                               3 * kBlock + 6, kWhole, kWhole + 2000}) {
     CAPTURE(at);
     Bytes bytes = stream(2 * kWhole);
     bytes[at] ^= 0x40;
@@ -88,20 +88,30 @@ TEST_CASE("a block that is lost, doubled or swapped with another is seen") {
     return bytes.begin() + static_cast<std::ptrdiff_t>(index * kBlock);
   };
   Bytes bytes = stream(kWhole);
-  SUBCASE("lost") { bytes.erase(block(bytes, 3), block(bytes, 4)); }
+  SUBCASE("lost") {
+    bytes.erase(block(bytes, 3), block(bytes, 4));
+  }
   SUBCASE("doubled") {
     const Bytes again(block(bytes, 3), block(bytes, 4));
     bytes.insert(block(bytes, 3), again.begin(), again.end());
   }
-  SUBCASE("swapped with its neighbour") { swap_blocks(bytes, 3, 4); }
-  SUBCASE("swapped with one that is compared whole") { swap_blocks(bytes, 0, 5); }
+  SUBCASE("swapped with its neighbour") {
+    swap_blocks(bytes, 3, 4);
+  }
+  SUBCASE("swapped with one that is compared whole") {
+    swap_blocks(bytes, 0, 5);
+  }
   CHECK(seen(bytes));
 }
 
 TEST_CASE("a byte that is lost or doubled shows in the next stamp") {
   Bytes bytes = stream(kWhole);
-  SUBCASE("lost") { bytes.erase(bytes.begin() + kBlock + 100); }
-  SUBCASE("doubled") { bytes.insert(bytes.begin() + kBlock + 100, bytes[kBlock + 100]); }
+  SUBCASE("lost") {
+    bytes.erase(bytes.begin() + kBlock + 100);
+  }
+  SUBCASE("doubled") {
+    bytes.insert(bytes.begin() + kBlock + 100, bytes[kBlock + 100]);
+  }
   CHECK(seen(bytes));
 }
 
