@@ -109,7 +109,8 @@ void collect_uring(Metrics& into, uint32_t shard, const UringIo& io) {
       counters.receive_ring_empty.load());
   add("tandem_trains_split_total", "Trains sent one by one, the route taking none.", label,
       counters.trains_split.load());
-  add("tandem_starved_reads_total", "Times that a stream waited for a buffer.", label,
+  add("tandem_starved_reads_total",
+      "Times that a stream's receive found no buffer offered: it goes on the turn after.", label,
       counters.starved_reads.load());
   add("tandem_connections_refused_total", "Connections for which no slot was free.", label,
       counters.accepts_refused.load());

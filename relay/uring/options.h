@@ -61,7 +61,7 @@ struct UringCounters {
 
   Counter accept_failures;
   Counter accepts_refused;  // no stream slot was free
-  Counter starved_reads;    // a stream waited for buffers
+  Counter starved_reads;    // a stream waited for buffers, of bulk ones mostly till the next turn
 
   Counter zero_copy_sends;
   Counter zero_copy_copied;  // where the kernel copied all the same
