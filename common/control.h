@@ -120,8 +120,8 @@ struct BlockRow {
 };
 struct ListEnd {
   RequestId request = 0;
-  uint32_t next_cursor = 0;
-};  // 0 = that was all
+  uint32_t next_cursor = 0;  // 0 = that was all
+};
 struct CommandDone {
   RequestId request = 0;
   CommandOutcome outcome = CommandOutcome::done;
@@ -147,14 +147,16 @@ struct LogEvent {
   std::string_view detail;  // a literal: the outcome's name
   uint64_t value = 0;       // bytes, an errno, whatever the kind says
 };
+// Control tells the other shards.
 struct AutoBlocked {
   IpAddress address;
   Nanos duration = 0;
-};  // control tells the other shards
+};
+// The shard goes by them now.
 struct SettingsApplied {
   RequestId request = 0;
   const ShardSettings* settings = nullptr;
-};  // goes by them now
+};
 struct ShardStopped {};
 using FromShard = std::variant<SessionRow, BlockRow, ListEnd, CommandDone, LogEvent, AutoBlocked,
                                SettingsApplied, ShardStopped>;
