@@ -16,7 +16,7 @@ namespace tandem::uring {
 // What is offered goes round in a circle, and the smaller that is the more of it stays in the
 // cache: fewer entries than the pool has buffers, and of those no more than receives of the present
 // size fill `kCircleBytes` with. Bulk streams thus get a few buffers a turn, small messages all of
-// them.
+// them, and so do datagrams, which are taken without their bytes.
 class ProvidedRing {
  public:
   // Throws std::runtime_error where the kernel refuses. `entries` is a power of two up to 32,768.
