@@ -20,8 +20,9 @@
 
 enum { header_size = 8, number_size = 8, hash_size = 8, payload_most = 65507 - header_size };
 
-/* After this long without a datagram what is still under way counts as lost. */
-static const int64_t patience_ns = 300 * 1000 * 1000;
+/* After this long without a datagram what is still under way counts as lost. A gap tells of a loss
+ * at once, so only the end of a window waits: as long as a busy machine may keep the relay waiting. */
+static const int64_t patience_ns = INT64_C(5) * 1000 * 1000 * 1000;
 
 struct options {
   int send_fd, recv_fd;
