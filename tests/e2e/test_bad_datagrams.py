@@ -205,16 +205,21 @@ class BadBindTest(StrangerTest):
                 self.assertJudged(token, expected)
 
     def test_a_flood_of_binds_makes_no_state(self):
-        before = self.relay.metric("sessions")
+        before, count = self.relay.metric("sessions"), scaled(2_000, 50_000)
+        self.flood(count)  # the first also touches every buffer that the socket may ever fill
         resident = self.relay.resident_bytes()
-        sock, count = self.stranger_socket(), scaled(2_000, 50_000)
+        self.flood(count)
+        self.assertEqual(self.relay.metric("sessions"), before)
+        if not self.relay.keeps_a_history_of_memory():
+            self.assertLess(self.relay.resident_bytes() - resident, 4 << 20)
+
+    def flood(self, count: int):
+        sock = self.stranger_socket()
         for number in range(count):
             token = tc.mint(KEY, tc.fresh_session_id(), 0)
             sock.sendto(tc.encode_bind(token, os.urandom(8)), self.relay.address())
             if number % 50 == 49:
                 time.sleep(0.002)
-        self.assertEqual(self.relay.metric("sessions"), before)
-        self.assertLess(self.relay.resident_bytes() - resident, 8 << 20)
 
 
 class SpoofTest(StrangerTest):
