@@ -618,8 +618,9 @@ class RelayTest(unittest.TestCase):
             verdicts = sum(page.total(name) for name in ("forwarded", "replied", "dropped"))
             return page.total("received") - verdicts
 
-        eventually(lambda: imbalance() == 0)
-        self.assertEqual(imbalance(), 0, "received = forwarded + replied + dropped")
+        # Not asked again after it was seen: the next datagram may be between its two counters.
+        if not eventually(lambda: imbalance() == 0):
+            self.assertEqual(imbalance(), 0, "received = forwarded + replied + dropped")
 
     @contextlib.contextmanager
     def bystander(self):
