@@ -38,8 +38,8 @@ struct UringOptions {
   // buffers 0.65, 8 0.54, 16 0.50.
   uint32_t send_buffers = 16;
   uint32_t events_per_turn = 1024;
-  uint32_t near_us =
-      500;  // a peer whose least round-trip time is less has its kernel buffers bounded
+  // A peer whose least round-trip time is less has its kernel buffers bounded.
+  uint32_t near_us = 500;
   ReadMode read_mode = ReadMode::automatic;
 
   ZeroCopy zero_copy = ZeroCopy::automatic;

@@ -49,7 +49,7 @@ struct Fixture {
     turn();
   }
   void open() {
-    if (tcp_send_buffer != 0) options.near_us = 0;
+    if (tcp_send_buffer != 0) options.near_us = 0;  // that size is to stay
     auto sockets = open_listeners(listen, 1);
     REQUIRE_MESSAGE(sockets.has_value(), (sockets ? "" : sockets.error()));
     port = (*sockets)[0][0].port;
