@@ -1,5 +1,4 @@
 // What is offered to the kernel, as receives come in; nothing is received here.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "relay/uring/provided_ring.h"
 
 #include <doctest/doctest.h>
