@@ -2,10 +2,13 @@
 // enum's business, how it is shown the metrics page's.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace tandem {
 
@@ -41,6 +44,25 @@ class CounterArray {
 
  private:
   std::array<Counter, N> counters_;
+};
+
+// How often each size came, by powers of two. N bounds, 1, 2, 4 ... 2^(N - 1): bucket i has the
+// sizes up to its bound and above the one before, the bucket behind the last all that are larger.
+template <std::size_t N>
+class SizeHistogram {
+ public:
+  // `size` is not 0.
+  void count(std::uint64_t size) {
+    const auto bucket = static_cast<std::size_t>(std::bit_width(size - 1));
+    buckets_[std::min(bucket, N)].add();
+    sum_.add(size);
+  }
+  [[nodiscard]] std::span<const Counter> buckets() const { return buckets_; }
+  [[nodiscard]] std::uint64_t sum() const { return sum_.load(); }
+
+ private:
+  std::array<Counter, N + 1> buckets_;
+  Counter sum_;
 };
 
 }  // namespace tandem

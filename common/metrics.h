@@ -2,13 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/counters.h"
+
 namespace tandem {
 
-enum class MetricType : uint8_t { counter, gauge };
+enum class MetricType : uint8_t { counter, gauge, histogram };
 
 // Samples of one name follow each other. `labels` is what stands between the braces, escaped.
 struct Metric {
@@ -17,7 +20,13 @@ struct Metric {
   MetricType type = MetricType::counter;
   std::string labels;
   double value = 0;
+  std::string_view suffix = {};  // of a histogram's samples: "_bucket", "_sum", "_count"
 };
 using Metrics = std::vector<Metric>;
+
+// A SizeHistogram as Prometheus has it: each bucket counts those before it too, and the last one,
+// le="+Inf", is the count.
+void append_histogram(Metrics& into, std::string_view name, std::string_view help,
+                      const std::string& labels, std::span<const Counter> buckets, uint64_t sum);
 
 }  // namespace tandem

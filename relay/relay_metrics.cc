@@ -91,6 +91,13 @@ void ShardProxy::collect(Metrics& into) const {
   };
   add_all("tandem_datagrams_dropped_total", "Datagrams dropped, by reason.", "reason",
           &RelayCounters::datagrams_dropped, drop_reason_text);
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    const auto& batches = shards_[i].counters->datagram_batches;
+    append_histogram(into, "tandem_datagram_batch_size",
+                     "Datagrams that a turn of the shard's loop received at once; turns that "
+                     "received none are not counted.",
+                     shard_label(i), batches.buckets(), batches.sum());
+  }
   add_all("tandem_binds_total", "BINDs, by outcome.", "outcome", &RelayCounters::binds,
           bind_outcome_text);
   add_all("tandem_joins_total", "First lines of TCP connections, by outcome.", "outcome",

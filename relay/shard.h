@@ -44,7 +44,8 @@ class Shard {
     io_.turn(has_backlog() ? std::optional<Nanos>(io_.now()) : core_.next_deadline());
     core_.begin_turn(io_.now(), io_.unix_now(), io_.stream_bytes_free());
     drain_commands();
-    on_datagrams(io_.datagrams());
+    if (const uint32_t received = on_datagrams(io_.datagrams()); received != 0)
+      core_.state().counters.datagram_batches.count(received);
     for (const StreamEvent& event : io_.stream_events()) {
       core_.on_stream_event(event);
       flush();
@@ -114,11 +115,13 @@ class Shard {
     }
   }
 
-  void on_datagrams(std::span<Datagram> batch) {
-    if (batch.empty()) return;
-    core_.on_datagrams(batch);
+  // How many they were.
+  uint32_t on_datagrams(std::span<Datagram> batch) {
+    if (batch.empty()) return 0;
+    const uint32_t received = core_.on_datagrams(batch);
     flush();
     for (const Datagram& datagram : batch) io_.release(datagram.buffer);
+    return received;
   }
 
   // Carries out what the core has decided.

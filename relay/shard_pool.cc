@@ -103,8 +103,14 @@ void collect_uring(Metrics& into, uint32_t shard, const UringIo& io) {
   add("tandem_datagrams_lost_in_kernel_total",
       "Datagrams that the kernel dropped, the receive buffer of the socket being full.", label,
       io.kernel_drops());
-  add("tandem_datagrams_in_trains_total", "Datagrams that came joined by the kernel.", label,
-      counters.datagrams_in_trains.load());
+  const auto trains = [&](const char* way, const auto& sizes) {
+    append_histogram(into, "tandem_datagram_train_size",
+                     "Datagrams of the trains that the kernel joined when they came or took apart "
+                     "when they left; single ones are not counted.",
+                     label + ",way=\"" + way + "\"", sizes.buckets(), sizes.sum());
+  };
+  trains("received", counters.trains_received);
+  trains("sent", counters.trains_sent);
   add("tandem_receive_ring_empty_total", "Times that no datagram buffer was free.", label,
       counters.receive_ring_empty.load());
   add("tandem_trains_split_total", "Trains sent one by one, the route taking none.", label,
@@ -114,12 +120,17 @@ void collect_uring(Metrics& into, uint32_t shard, const UringIo& io) {
       counters.starved_reads.load());
   add("tandem_connections_refused_total", "Connections for which no slot was free.", label,
       counters.accepts_refused.load());
+  for (size_t value = 0; value < uring::kSentHows; ++value) {
+    const auto how = static_cast<uring::SentHow>(value);
+    add("tandem_stream_sent_bytes_total",
+        "Bytes that TCP streams sent, by whether the kernel copied them.",
+        label + ",how=\"" + std::string(uring::sent_how_text(how)) + "\"",
+        counters.stream_sent_bytes[how].load());
+  }
   add("tandem_zero_copy_sends_total", "Sends asked to copy nothing.", label,
       counters.zero_copy_sends.load());
   add("tandem_zero_copy_copied_total", "Of these, those that the kernel copied all the same.",
       label, counters.zero_copy_copied.load());
-  add("tandem_splice_bytes_total", "Payload moved within the kernel.", label,
-      counters.splice_bytes.load());
   add("tandem_splice_lost_bytes_total", "Payload left in a pipe when its lane broke.", label,
       counters.splice_bytes_lost.load());
 }

@@ -30,6 +30,8 @@ std::string_view type_name(MetricType type) {
       return "counter";
     case MetricType::gauge:
       return "gauge";
+    case MetricType::histogram:
+      return "histogram";
   }
   return "untyped";
 }
@@ -56,6 +58,7 @@ void append_header(std::string& page, const Metric& metric) {
 
 void append_sample(std::string& page, const Metric& metric) {
   page += metric.name;
+  page += metric.suffix;
   if (!metric.labels.empty()) {
     page += '{';
     page += metric.labels;

@@ -18,20 +18,22 @@ uint32_t slot_of(const UdpPath& path, const Endpoint& source) {
 
 }  // namespace
 
-void DatagramPath::on_datagrams(std::span<const Datagram> batch) {
+uint32_t DatagramPath::on_datagrams(std::span<const Datagram> batch) {
   // First pass: the cells of the channel table are fetched while the others are looked at.
+  uint32_t received = 0;
   for (const Datagram& datagram : batch) {
+    received += datagram.segments();
     if (datagram.length >= kDataHeaderSize) {
       state_.sessions.prefetch(load_big_endian<uint32_t>(datagram.data + 4));
     }
   }
+  state_.counters.datagrams_received.add(received);
   for (const Datagram& datagram : batch) on_datagram(datagram);
+  return received;
 }
 
 void DatagramPath::on_datagram(const Datagram& datagram) {
-  const uint32_t segments = datagram.segments();
-  state_.counters.datagrams_received.add(segments);
-  if (datagram.truncated) return state_.drop(DropReason::truncated, segments);
+  if (datagram.truncated) return state_.drop(DropReason::truncated, datagram.segments());
   if (datagram.length == 0) return state_.drop(DropReason::empty);
   for (uint32_t offset = 0; offset < datagram.length;) {
     const Run run = first_run(datagram, offset);

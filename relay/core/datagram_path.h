@@ -13,8 +13,9 @@ class DatagramPath {
   DatagramPath(ShardState& state, Lifecycle& lifecycle)
       : state_(state), lifecycle_(lifecycle), binding_(state, lifecycle) {}
 
-  // Decisions are in state.out; they point into the datagrams' buffers.
-  void on_datagrams(std::span<const Datagram> batch);
+  // Decisions are in state.out; they point into the datagrams' buffers. How many datagrams they
+  // were, trains taken apart.
+  uint32_t on_datagrams(std::span<const Datagram> batch);
 
  private:
   // A part of a train: whole segments, all with the same first eight bytes.

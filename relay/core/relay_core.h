@@ -25,7 +25,7 @@ class RelayCore {
   // Before anything else of a turn.
   void begin_turn(Nanos now, UnixSeconds unix_now, uint64_t stream_bytes_free);
 
-  void on_datagrams(std::span<const Datagram> batch) { datagrams_.on_datagrams(batch); }
+  uint32_t on_datagrams(std::span<const Datagram> batch) { return datagrams_.on_datagrams(batch); }
   void on_stream_event(const StreamEvent& event);
   void on_command(const ToShard& command) { operations_.on_command(command); }
   // Fires what is due, at most `budget` timers.

@@ -74,15 +74,19 @@ inline constexpr size_t kLaneEnds = static_cast<size_t>(LaneEnd::stopped) + 1;
   return kTexts[static_cast<size_t>(end)];
 }
 
+// 1, 2, 4 ... 32,768: a turn takes 256 receives at most, and the longest train is 128 datagrams.
+inline constexpr size_t kBatchBounds = 16;
+
 struct RelayCounters {
   // Datagrams: received = forwarded + replied + the dropped, after every turn.
   Counter datagrams_received;
   Counter datagrams_forwarded;
   Counter datagrams_replied;
   CounterArray<DropReason, kDropReasons> datagrams_dropped;
-  Counter datagram_bytes;  // of payload forwarded, headers apart
-  Counter notices;         // sent unasked: BOUND and CLOSE to the counterpart
-  Counter strays;          // arrived at another shard than their session's, passed on
+  SizeHistogram<kBatchBounds> datagram_batches;  // received in one turn, where any were
+  Counter datagram_bytes;                        // of payload forwarded, headers apart
+  Counter notices;                               // sent unasked: BOUND and CLOSE to the counterpart
+  Counter strays;  // arrived at another shard than their session's, passed on
   CounterArray<BindOutcome, kBindOutcomes> binds;
 
   Counter connections;  // accepted

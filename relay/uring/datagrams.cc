@@ -231,7 +231,7 @@ void Datagrams::parse(const Receiver& receiver, uint16_t index, BufferId buffer,
   datagram.buffer = buffer;
   const bool train = info.segment_size != 0 && info.segment_size < datagram.length;
   datagram.segment_size = train ? info.segment_size : static_cast<uint16_t>(datagram.length);
-  if (train) counters_.datagrams_in_trains.add(datagram.segments());
+  if (train) counters_.trains_received.count(datagram.segments());
 }
 
 // Everything but user_data and flags. SEND with an address is the cheapest, since the kernel has no
@@ -323,6 +323,7 @@ void Datagrams::send_train(const OutgoingDatagram& datagram) {
 // not take a train; of single datagrams each goes or fails by itself.
 void Datagrams::on_train_sent(uint32_t slot, int result) {
   const OutgoingDatagram train = trains_[slot];
+  const uint32_t packets = (train.length + train.segment_size - 1u) / train.segment_size;
   free_trains_.push_back(slot);
   if (result == -EIO || result == -EINVAL || result == -EMSGSIZE) {
     counters_.trains_split.add();
@@ -333,7 +334,9 @@ void Datagrams::on_train_sent(uint32_t slot, int result) {
       send_one(part);
     }
   } else if (result < 0) {
-    count_unsent(-result, (train.length + train.segment_size - 1u) / train.segment_size);
+    count_unsent(-result, packets);
+  } else {
+    counters_.trains_sent.count(packets);
   }
   pool_.drop(train.buffer);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "common/config.h"
 #include "common/counters.h"
@@ -46,9 +47,26 @@ struct UringOptions {
   uint32_t pipes_max = 64;  // of 1 MiB each, for transfer()
 };
 
+// How bytes that a stream sent came to the wire.
+enum class SentHow : uint8_t {
+  copied,     // by the kernel, from our buffers: plain sends, and SEND_ZC where it copied after all
+  splice,     // moved within the kernel
+  zero_copy,  // SEND_ZC, from our buffers as they lay
+};
+inline constexpr size_t kSentHows = static_cast<size_t>(SentHow::zero_copy) + 1;
+[[nodiscard]] constexpr std::string_view sent_how_text(SentHow how) {
+  constexpr std::string_view kTexts[kSentHows] = {"copied", "splice", "zero_copy"};
+  return kTexts[static_cast<size_t>(how)];
+}
+
+// 1, 2, 4 ... 128: what UDP_SEGMENT takes since 6.9.
+inline constexpr size_t kTrainBounds = 8;
+
 struct UringCounters {
-  Counter datagrams_in_trains;  // received joined by the kernel
-  Counter receive_ring_empty;   // no buffer was left: the rest waits in the socket
+  // By how many datagrams each was; single ones are no trains.
+  SizeHistogram<kTrainBounds> trains_received;  // joined by the kernel
+  SizeHistogram<kTrainBounds> trains_sent;
+  Counter receive_ring_empty;  // no buffer was left: the rest waits in the socket
   Counter receive_rearms;
 
   // Datagrams that did not leave, by reason.
@@ -63,9 +81,9 @@ struct UringCounters {
   Counter accepts_refused;  // no stream slot was free
   Counter starved_reads;    // a stream waited for buffers, of bulk ones mostly till the next turn
 
+  CounterArray<SentHow, kSentHows> stream_sent_bytes;
   Counter zero_copy_sends;
-  Counter zero_copy_copied;  // where the kernel copied all the same
-  Counter splice_bytes;
+  Counter zero_copy_copied;   // where the kernel copied all the same
   Counter splice_bytes_lost;  // in a pipe when one of its ends broke
 };
 

@@ -46,6 +46,7 @@ void Streams::start_send(uint32_t index, Connection& connection) {
 void Streams::on_send(uint32_t index, Connection& connection, int result) {
   connection.sending = 0;
   if (result < 0) return on_send_failed(index, connection, -result);
+  counters_.stream_sent_bytes[SentHow::copied].add(static_cast<uint32_t>(result));
   if (connection.broken || connection.ending == Ending::close) return;
   const uint32_t bytes = static_cast<uint32_t>(result);
   const uint32_t chunks =
@@ -145,12 +146,11 @@ void Streams::on_zero_copy_notice(uint32_t record, bool copied) {
   ZeroCopySend& send = zero_copy_sends_[record];
   for (uint32_t i = 0; i < send.held; ++i) pool_.drop(send.buffers[i]);
   free_zero_copy_sends_.push_back(record);
+  counters_.stream_sent_bytes[copied ? SentHow::copied : SentHow::zero_copy].add(send.bytes);
+  if (copied) counters_.zero_copy_copied.add();
   Connection* connection = table_.find(send.stream);
   if (connection == nullptr) return;
-  if (copied) {
-    counters_.zero_copy_copied.add();
-    connection->copied = true;
-  }
+  if (copied) connection->copied = true;
   if (send.bytes == 0 || connection->broken || connection->ending >= Ending::linger) return;
   StreamEvent& event = emit(StreamEvent::Kind::sent, send.stream.index);
   event.bytes = send.bytes;

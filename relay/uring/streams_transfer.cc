@@ -42,7 +42,7 @@ void Streams::pump(uint32_t index, Connection& connection) {
   }
   const uint32_t moved = move(transfer, connection, *to);
   if (moved != 0) {
-    counters_.splice_bytes.add(moved);
+    counters_.stream_sent_bytes[SentHow::splice].add(moved);
     emit(StreamEvent::Kind::transferred, index).bytes = moved;
   }
   if (connection.broken || to->broken) return;

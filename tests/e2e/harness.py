@@ -56,7 +56,12 @@ METRICS = {
     "sessions": ("tandem_sessions",),
     "streams": ("tandem_streams",),
     "stream bytes": ("tandem_stream_bytes_total",),
+    "sent": ("tandem_stream_sent_bytes_total",),
+    "sent copied": ("tandem_stream_sent_bytes_total", "copied"),
+    "sent by splice": ("tandem_stream_sent_bytes_total", "splice"),
+    "zero-copy sends": ("tandem_zero_copy_sends_total",),
     "received": ("tandem_datagrams_received_total",),
+    "in batches": ("tandem_datagram_batch_size_sum",),
     "forwarded": ("tandem_datagrams_forwarded_total",),
     "replied": ("tandem_datagrams_replied_total",),
     "dropped": ("tandem_datagrams_dropped_total",),
@@ -611,16 +616,18 @@ class RelayTest(unittest.TestCase):
             self.assertEqual(self.relay.metric(name), value, name)
 
     def assertDatagramsBalance(self):
-        """Each datagram received got exactly one verdict."""
+        """Each datagram received got exactly one verdict, and came in one batch."""
 
-        def imbalance() -> float:
+        def imbalance() -> tuple[float, float]:
             page = self.relay.metrics()
             verdicts = sum(page.total(name) for name in ("forwarded", "replied", "dropped"))
-            return page.total("received") - verdicts
+            received = page.total("received")
+            return received - verdicts, received - page.total("in batches")
 
         # Not asked again after it was seen: the next datagram may be between its two counters.
-        if not eventually(lambda: imbalance() == 0):
-            self.assertEqual(imbalance(), 0, "received = forwarded + replied + dropped")
+        if not eventually(lambda: imbalance() == (0, 0)):
+            self.assertEqual(imbalance(), (0, 0),
+                             "received = forwarded + replied + dropped = in batches")
 
     @contextlib.contextmanager
     def bystander(self):

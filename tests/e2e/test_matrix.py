@@ -5,7 +5,8 @@ import unittest
 
 import tandem_client as tc
 from blast import Blast
-from harness import MIB, SCALE, V6, RelayTest, in_threads, receive_hash, scaled, send_pattern
+from harness import (MIB, SCALE, V6, RelayTest, eventually, in_threads, receive_hash, scaled,
+                     send_pattern)
 
 SIZE = scaled(24, 128) * MIB
 COUNT = scaled(10_000, 100_000)
@@ -48,6 +49,32 @@ class CorePromises:
             sent, got = in_threads(lambda: send_pattern(a.wait_paired(), 5, 8 * MIB),
                                    lambda: receive_hash(b), timeout=60)
             self.assertEqual(got, (8 * MIB, sent))
+
+    def test_it_is_told_what_was_copied(self):
+        before = self.relay.metrics()
+        size = said = 0
+        for tokens in self.on_every_shard():
+            a, b = self.stream_pair(tokens, timeout=60)
+            sent, got = in_threads(lambda: send_pattern(a, 7, 16 * MIB), lambda: receive_hash(b),
+                                   timeout=60)
+            self.assertEqual(got, (16 * MIB, sent))
+            size += 16 * MIB
+            said += len(b"TANDEM/1 WAIT\n" + 2 * b"TANDEM/1 PAIRED\n")
+
+        def moved(name: str) -> float:
+            return self.relay.metrics().total(name) - before.total(name)
+
+        # The notification of a send may come after its bytes.
+        eventually(lambda: moved("sent") == size + said)
+        self.assertEqual(moved("sent"), size + said)
+        if self.config["engine.zero_copy"] == "splice":
+            self.assertGreater(moved("sent by splice"), size / 2)
+            self.assertEqual(moved("sent by splice") + moved("sent copied"), size + said)
+        else:
+            # The kernel copies what arrives by loopback, SEND_ZC or not, and says so.
+            self.assertEqual(moved("sent copied"), size + said)
+        if self.relay.ctl_json("status")["features"]["zeroCopy"] == "send_zc":
+            self.assertGreater(moved("zero-copy sends"), 0)
 
     def test_half_close(self):
         """Many times: the end of one direction falls into every phase of the other."""

@@ -44,7 +44,8 @@ class Simulation {
       : shards_(options.shards != 0 ? options.shards : 1 + options.seed % 4),
         world_(options.seed, shards_, Weather{}),
         settings_(std::make_unique<ShardSettings>(settings_of(world_))),
-        shared_(key()) {
+        shared_(key()),
+        received_(shards_) {
     for (uint32_t i = 0; i < shards_; ++i) inboxes_.push_back(std::make_unique<Inbox>(shards_));
     for (uint32_t i = 0; i < shards_; ++i) {
       ios_.push_back(std::make_unique<SimIo>(world_, i));
@@ -193,6 +194,14 @@ class Simulation {
     while (inboxes_[shard]->messages.try_pop(message)) {
     }
     check_verdicts(loops_[shard]->core().counters());
+    check_batches(shard);
+  }
+
+  // What a turn received stands in the histogram, what siblings left it does not.
+  void check_batches(uint32_t shard) {
+    for (const Datagram& datagram : ios_[shard]->datagrams())
+      received_[shard] += datagram.segments();
+    TANDEM_CHECK(loops_[shard]->core().counters().datagram_batches.sum() == received_[shard]);
   }
 
   // Each datagram got exactly one verdict.
@@ -259,6 +268,7 @@ class Simulation {
   std::vector<std::unique_ptr<Inbox>> inboxes_;
   std::vector<std::unique_ptr<SimIo>> ios_;
   std::vector<std::unique_ptr<Shard<SimIo>>> loops_;
+  std::vector<uint64_t> received_;  // datagrams, by shard
   std::vector<SimSession> sessions_;
   std::vector<std::unique_ptr<StreamClient>> streams_;
   std::vector<std::unique_ptr<DatagramClient>> datagrams_;

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <thread>
+#include <vector>
 
 namespace tandem {
 namespace {
@@ -27,6 +29,22 @@ TEST_CASE("one for each value of an enum") {
   CHECK(counters[Colour::blue].load() == 2);
   CHECK(counters.total() == 3);
   CHECK(counters.size() == 3);
+}
+
+TEST_CASE("sizes fall into the bucket whose bound is the next power of two") {
+  SizeHistogram<4> sizes;  // 1, 2, 4, 8, more
+  const auto counted = [&] {
+    std::vector<std::uint64_t> counts;
+    for (const Counter& bucket : sizes.buckets()) counts.push_back(bucket.load());
+    return counts;
+  };
+  for (const std::uint64_t size : {1, 2, 3, 4, 5, 8, 8}) sizes.count(size);
+  CHECK(counted() == std::vector<std::uint64_t>{1, 1, 2, 3, 0});
+  CHECK(sizes.sum() == 31);
+  sizes.count(9);
+  sizes.count(std::numeric_limits<std::uint64_t>::max() - 39);
+  CHECK(counted() == std::vector<std::uint64_t>{1, 1, 2, 3, 2});
+  CHECK(sizes.sum() == 0);  // it wraps, as every counter
 }
 
 TEST_CASE("a reader sees the writer's values in order and whole") {

@@ -120,6 +120,30 @@ TEST_CASE("a train of several channels is cut where they change, in order") {
   CHECK(f.datagrams_balance());
 }
 
+TEST_CASE("a batch is as large as the datagrams in its trains, whatever becomes of them") {
+  Pair p;
+  Bytes train;
+  for (int i = 0; i < 5; ++i) {
+    const Bytes one = CoreFixture::data_bytes(p.a, 100);
+    train.insert(train.end(), one.begin(), one.end());
+  }
+  Bytes unknown(30, 0xff);
+  const auto received = [&](Bytes& bytes, uint16_t segment) {
+    return Datagram{.source = p.a.from,
+                    .local = CoreFixture::kLocal,
+                    .data = bytes.data(),
+                    .length = static_cast<uint32_t>(bytes.size()),
+                    .segment_size = segment,
+                    .buffer = 1};
+  };
+  Bytes empty;
+  const std::vector<Datagram> batch{received(train, 108), received(unknown, 30),
+                                    received(empty, 0)};
+  CHECK(p.f.core->on_datagrams(batch) == 7);
+  CHECK(p.f.datagrams_balance());
+  CHECK(p.f.core->on_datagrams({}) == 0);
+}
+
 TEST_CASE("each segment of a mixed train is judged by itself") {
   Pair p;
   Bytes train = CoreFixture::data_bytes(p.a, 92);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace tandem {
@@ -538,9 +539,35 @@ TEST_CASE("figures are the shards' own") {
   CHECK(summaries[1].buffers_free == 3);
   CHECK(summaries[1].buffers_total == 8);
   CHECK(s.proxy->features().backend == "fake");
+}
+
+TEST_CASE("metrics are each shard's own") {
+  FakeShards s(2);
+  s.counters(0).datagrams_received.add(4);
+  s.counters(1).datagrams_dropped[DropReason::malformed].add(5);
+  for (const uint64_t size : {1, 3, 300}) s.counters(1).datagram_batches.count(size);
   Metrics metrics;
   s.proxy->collect(metrics);
-  CHECK(!metrics.empty());
+  const auto value = [&](std::string_view name, std::string_view suffix, std::string_view labels) {
+    const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const Metric& metric) {
+      return metric.name == name && metric.suffix == suffix && metric.labels == labels;
+    });
+    REQUIRE(found != metrics.end());
+    return found->value;
+  };
+  CHECK(value("tandem_datagrams_received_total", "", "shard=\"0\"") == 4);
+  CHECK(value("tandem_datagrams_received_total", "", "shard=\"1\"") == 0);
+  CHECK(value("tandem_datagrams_dropped_total", "", "shard=\"1\",reason=\"malformed\"") == 5);
+  const auto batches = [&](std::string_view suffix, const std::string& more = {}) {
+    return value("tandem_datagram_batch_size", suffix, "shard=\"1\"" + more);
+  };
+  CHECK(batches("_bucket", ",le=\"2\"") == 1);
+  CHECK(batches("_bucket", ",le=\"256\"") == 2);
+  CHECK(batches("_bucket", ",le=\"32768\"") == 3);
+  CHECK(batches("_bucket", ",le=\"+Inf\"") == 3);
+  CHECK(batches("_sum") == 304);
+  CHECK(batches("_count") == 3);
+  CHECK(value("tandem_datagram_batch_size", "_count", "shard=\"0\"") == 0);
 }
 
 }  // namespace

@@ -58,7 +58,10 @@ TEST_CASE("a transfer moves its credit, to the byte and in order, and then the F
     CHECK(moved == body.size());
     CHECK(std::equal(greeting.begin(), greeting.end(), got.begin()));
     CHECK(std::equal(body.begin(), body.end(), got.begin() + 3000));
-    CHECK(relay.io->counters().splice_bytes.load() == body.size());
+    const auto& sent = relay.io->counters().stream_sent_bytes;
+    CHECK(sent[SentHow::splice].load() == body.size());
+    CHECK(sent[SentHow::copied].load() == greeting.size());
+    CHECK(sent[SentHow::zero_copy].load() == 0);
     CHECK(relay.io->counters().splice_bytes_lost.load() == 0);
   });
 }
@@ -213,6 +216,8 @@ TEST_CASE("SEND_ZC delivers the same bytes, and is left off where the kernel cop
     CHECK(chunks == 0);
     CHECK(relay.io->counters().zero_copy_sends.load() > 0);
     CHECK(relay.io->counters().zero_copy_copied.load() > 0);
+    CHECK(relay.io->counters().stream_sent_bytes[SentHow::copied].load() == body.size());
+    CHECK(relay.io->counters().stream_sent_bytes.total() == body.size());
     relay.turn();
     CHECK(relay.io->stream_bytes_free() == free);
   });
@@ -235,4 +240,36 @@ TEST_CASE("a connection that is closed before its notification gives its buffers
   relay.act(Act::reset, to);
   relay.expect(Event::closed);
   relay.until([&] { return relay.io->stream_bytes_free() == free; });
+}
+
+TEST_CASE("what SEND_ZC did not copy is counted so") {
+  // On loopback the kernel copies whatever arrives, so nothing may: the peer's window is full, and
+  // the connection ends before it opens.
+  in_each_mode([](Fixture& relay) {
+    relay.options.zero_copy = ZeroCopy::send_zc;
+    relay.tcp_send_buffer = 1 << 20;
+    relay.start();
+    if (!probe_features().send_zc) return;
+    auto [source, from, a] = relay.connect();
+    auto [sink, to, b] = relay.connect(4096);
+    const auto filling = pattern(12'000);  // too little for SEND_ZC, more than the window
+    relay.send_bytes(to, filling.data(), 12'000);
+    CHECK(relay.expect(Event::sent).bytes == 12'000);
+    relay.act(Act::read, from, 300'000);
+    send_all(source, pattern(300'000));
+    relay.expect(Event::read_ended);
+    const auto& sent = relay.io->counters().stream_sent_bytes;
+    CHECK(sent[SentHow::copied].load() == 12'000);
+    for (const StreamEvent& event : relay.events)
+      if (event.kind == Event::received) relay.send(to, event.chunk);
+    relay.events.clear();
+    relay.until([&] { return relay.io->counters().zero_copy_sends.load() > 0; });
+    relay.turn(kNanosPerMillisecond);
+    relay.act(Act::reset, to);
+    relay.expect(Event::closed);
+    relay.until([&] { return sent[SentHow::zero_copy].load() != 0; });
+    CHECK(relay.io->counters().zero_copy_copied.load() == 0);
+    CHECK(sent[SentHow::copied].load() == 12'000);
+    CHECK(sent.total() <= 312'000);
+  });
 }

@@ -117,7 +117,14 @@ TEST_CASE("a train comes as one, goes as one and keeps its segments") {
     }
     CHECK(got == sent);
     CHECK(trains == 1);
-    CHECK(relay.io->counters().datagrams_in_trains.load() == 21);
+    const auto& in = relay.io->counters().trains_received;
+    const auto& out = relay.io->counters().trains_sent;
+    relay.until([&] { return out.sum() == 21; });  // it is told after the datagrams have come
+    CHECK(in.sum() == 21);
+    for (size_t i = 0; i < in.buckets().size(); ++i) {
+      CHECK(in.buckets()[i].load() == (i == 5 ? 1 : 0));  // 17 to 32
+      CHECK(out.buckets()[i].load() == (i == 5 ? 1 : 0));
+    }
   });
 }
 
@@ -168,6 +175,8 @@ TEST_CASE("where no train can go its datagrams go one by one") {
       CHECK(got == sent);
       CHECK(relay.io->counters().trains_split.load() == round);
     }
+    CHECK(relay.io->counters().trains_received.sum() == 20 * 6);
+    CHECK(relay.io->counters().trains_sent.sum() == 0);
   });
 }
 

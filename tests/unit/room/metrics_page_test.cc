@@ -22,6 +22,20 @@ TEST_CASE("samples of one name stand together under one header") {
         "# HELP b B.\n# TYPE b gauge\nb 2.5\n");
 }
 
+TEST_CASE("a histogram is one metric of buckets that count those before them, a sum and a count") {
+  SizeHistogram<2> sizes;
+  for (const std::uint64_t size : {1, 1, 2, 7}) sizes.count(size);
+  Metrics metrics;
+  append_histogram(metrics, "a_size", "A.", "x=\"1\"", sizes.buckets(), sizes.sum());
+  append_histogram(metrics, "b_size", "B.", {}, SizeHistogram<1>().buckets(), 0);
+  CHECK(render_metrics(metrics) ==
+        "# HELP a_size A.\n# TYPE a_size histogram\n"
+        "a_size_bucket{x=\"1\",le=\"1\"} 2\na_size_bucket{x=\"1\",le=\"2\"} 3\n"
+        "a_size_bucket{x=\"1\",le=\"+Inf\"} 4\na_size_sum{x=\"1\"} 11\na_size_count{x=\"1\"} 4\n"
+        "# HELP b_size B.\n# TYPE b_size histogram\n"
+        "b_size_bucket{le=\"1\"} 0\nb_size_bucket{le=\"+Inf\"} 0\nb_size_sum 0\nb_size_count 0\n");
+}
+
 TEST_CASE("no samples, no page") {
   CHECK(render_metrics({}).empty());
 }
@@ -54,6 +68,10 @@ TEST_CASE("promtool has no complaint" * doctest::skip(!is_installed("promtool"))
   append_process_metrics(sample_process(), metrics);
   metrics.push_back({"tandem_odd_total", "A label of every kind.", counter,
                      metric_label("odd", "a\\b\"c\nd"), 1});
+  SizeHistogram<3> sizes;
+  sizes.count(5);
+  append_histogram(metrics, "tandem_odd_size", "A histogram.", "shard=\"0\"", sizes.buckets(),
+                   sizes.sum());
   const ProgramEnd end = run_program({"promtool", "check", "metrics"}, render_metrics(metrics));
   CHECK(end.code == 0);
   CHECK(end.output + end.errors == "");

@@ -1,0 +1,25 @@
+#include "common/metrics.h"
+
+#include <utility>
+
+namespace tandem {
+
+void append_histogram(Metrics& into, std::string_view name, std::string_view help,
+                      const std::string& labels, std::span<const Counter> buckets, uint64_t sum) {
+  const auto add = [&](std::string_view suffix, std::string of, uint64_t value) {
+    into.push_back(
+        {name, help, MetricType::histogram, std::move(of), static_cast<double>(value), suffix});
+  };
+  const std::string before = labels.empty() ? "le=\"" : labels + ",le=\"";
+  uint64_t count = 0;
+  for (size_t i = 0; i + 1 < buckets.size(); ++i) {
+    count += buckets[i].load();
+    add("_bucket", before + std::to_string(uint64_t{1} << i) + '"', count);
+  }
+  count += buckets.back().load();
+  add("_bucket", before + "+Inf\"", count);
+  add("_sum", labels, sum);
+  add("_count", labels, count);
+}
+
+}  // namespace tandem
