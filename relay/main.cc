@@ -65,6 +65,18 @@ Result<Keyring, std::string> load_keys(const Config& config) {
   return keys;
 }
 
+Result<std::string, std::string> load_operator_token(const Config& config) {
+  const std::string& path = config.admin.token_file;
+  const auto file = read_or_make_secret(path, [] { return random_hex(32) + "\n"; });
+  if (!file) return unexpected(file.error());
+  if (file->readable_by_others)
+    log(LogLevel::warn, "main", "operator's token is readable by others", {{"file", path}});
+  constexpr std::string_view kBlank = " \t\r\n";
+  const size_t begin = file->text.find_first_not_of(kBlank);
+  if (begin == std::string::npos) return unexpected(fmt::format("{}: no token in it", path));
+  return file->text.substr(begin, file->text.find_last_not_of(kBlank) + 1 - begin);
+}
+
 // The daemon while it runs: what a reload replaces, and the order in which things end.
 class Daemon {
  public:
@@ -100,9 +112,8 @@ class Daemon {
     auto keys = load_keys(config_);
     if (!keys) return unexpected(keys.error());
     keys_ = std::move(*keys);
-    const auto admin =
-        read_or_make_secret(config_.admin.token_file, [] { return random_hex(32) + "\n"; });
-    if (!admin) return unexpected(admin.error());
+    auto operator_token = load_operator_token(config_);
+    if (!operator_token) return unexpected(operator_token.error());
     const auto plan = plan_cpus(config_.engine, online_cpus());
     if (!plan) return unexpected(plan.error());
     wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -116,7 +127,7 @@ class Daemon {
     if (!pool) return unexpected(pool.error());
     pool_ = std::move(*pool);
     proxy_ = std::make_unique<ShardProxy>(pool_->views(), pool_->features(), std::move(settings));
-    control_ = std::make_unique<ControlCore>(config_, *proxy_, hooks());
+    control_ = std::make_unique<ControlCore>(config_, *proxy_, hooks(std::move(*operator_token)));
     if (auto opened = control_->open(); !opened) return opened;
     control_->watch_descriptor(wake_, [this] {
       uint64_t count;
@@ -127,9 +138,10 @@ class Daemon {
     return {};
   }
 
-  ControlHooks hooks() {
+  ControlHooks hooks(std::string operator_token) {
     return {.reload = [this](ReloadDone done) { reload(std::move(done)); },
             .keyring = [this]() -> const Keyring& { return keys_; },
+            .operator_token = std::move(operator_token),
             .on_tick = [this] { proxy_->tick(monotonic_now()); }};
   }
 

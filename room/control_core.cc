@@ -68,6 +68,7 @@ class ControlCore::Impl {
  private:
   AdminSources admin_sources();
   HttpReply answer(const HttpRequest& request) const;
+  SessionSources session_sources() const;
   NodeState node() const;
   Metrics metrics() const;
   void take_signals();
@@ -199,9 +200,34 @@ AdminSources ControlCore::Impl::admin_sources() {
 }
 
 HttpReply ControlCore::Impl::answer(const HttpRequest& request) const {
-  HttpSources sources{.node = [this] { return node(); }, .metrics = {}};
+  HttpSources sources{
+      .node = [this] { return node(); }, .metrics = {}, .sessions = session_sources()};
   if (config_.monitoring.metrics) sources.metrics = [this] { return metrics(); };
-  return answer_http(request, sources);
+  HttpReply reply = answer_http(request, sources);
+  if (reply.status == 401)
+    log_authentication_failed("http", request.client, {{"detail", "operator's token"}});
+  return reply;
+}
+
+SessionSources ControlCore::Impl::session_sources() const {
+  return {.operator_token = hooks_.operator_token,
+          .offer =
+              [this] {
+                const RelayState state = relay_.state();
+                return SessionOffer{
+                    .host = config_.node.public_host,
+                    .port = config_.listen.port,
+                    .tcp = config_.listen.tcp,
+                    .udp = config_.listen.udp,
+                    .expires_max_s = config_.sessions.token_max_age_s,
+                    .draining = state == RelayState::draining || state == RelayState::stopped};
+              },
+          .mint =
+              [this](const MintRequest& request) {
+                return mint_tokens(hooks_.keyring(), request,
+                                   request.session_id.value_or(random_session_id()), unix_now(),
+                                   config_.sessions.token_max_age_s);
+              }};
 }
 
 NodeState ControlCore::Impl::node() const {

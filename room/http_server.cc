@@ -6,7 +6,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -33,6 +35,17 @@ using tcp = asio::ip::tcp;
 
 std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
+}
+
+// Of the other end; none where it has gone again.
+IpAddress address_of(const tcp::socket& socket) {
+  error_code fault;
+  const asio::ip::address address = socket.remote_endpoint(fault).address();
+  if (fault) return {};
+  if (address.is_v4()) return IpAddress::from_v4(address.to_v4().to_uint());
+  IpAddress result;
+  result.bytes = address.to_v6().to_bytes();
+  return result;
 }
 
 // IMF-fixdate (RFC 9110, 5.6.7). The process never leaves the C locale, so the names are English.
@@ -62,15 +75,17 @@ http::response<http::string_body> to_beast(HttpReply reply, unsigned version, bo
   response.result(reply.status);
   response.keep_alive(keep_alive);
   response.set(http::field::date, http_date());
-  response.set(http::field::content_type,
-               beast::string_view(reply.content_type.data(), reply.content_type.size()));
   response.set(http::field::cache_control, "no-store");
   response.set("X-Content-Type-Options", "nosniff");
   response.set("X-Frame-Options", "DENY");
   response.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
   response.set("Referrer-Policy", "no-referrer");
-  if (!reply.allow.empty())
-    response.set(http::field::allow, beast::string_view(reply.allow.data(), reply.allow.size()));
+  const auto set = [&](http::field name, std::string_view value) {
+    if (!value.empty()) response.set(name, beast::string_view(value.data(), value.size()));
+  };
+  set(http::field::content_type, reply.content_type);
+  set(http::field::allow, reply.allow);
+  set(http::field::www_authenticate, reply.challenge);
   response.content_length(reply.body.size());
   if (with_body) response.body() = std::move(reply.body);
   return response;
@@ -119,6 +134,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(HttpServer::Impl& server, tcp::socket socket)
       : server_(server),
+        client_(address_of(socket)),
         stream_(std::move(socket)),
         buffer_(2 * std::size_t{server.limits().header_bytes_max}) {}
 
@@ -164,8 +180,22 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto& head = parser_->get();
     if (head.version() >= 11 && head.find(http::field::host) == head.end())
       return send(http_error(400, "HTTP/1.1 wants a Host header"), KeepAlive::no);
-    // Who waits for "100 Continue" is answered at once instead: no route reads a body.
-    if (head.find(http::field::expect) != head.end()) return answer(KeepAlive::no);
+    if (head.version() >= 11 && beast::iequals(head[http::field::expect], "100-continue"))
+      return ask_for_body();
+    read_rest();
+  }
+
+  // A body over the bound was refused with its head, so what waits for this may come.
+  void ask_for_body() {
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
+                      [self = shared_from_this()](error_code fault, std::size_t) {
+                        if (fault) return self->close();
+                        self->read_rest();
+                      });
+  }
+
+  void read_rest() {
     http::async_read(
         stream_, buffer_, *parser_, [self = shared_from_this()](error_code fault, std::size_t) {
           if (fault) return self->refuse(fault);
@@ -177,7 +207,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void answer(KeepAlive keep_alive) {
     const auto& request = parser_->get();
-    send(server_.answer({view(request.method_string()), view(request.target())}), keep_alive);
+    send(server_.answer({.method = view(request.method_string()),
+                         .target = view(request.target()),
+                         .authorization = view(request[http::field::authorization]),
+                         .body = request.body(),
+                         .client = client_}),
+         keep_alive);
   }
 
   void refuse(error_code fault) {
@@ -230,6 +265,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static constexpr std::size_t kLingerBytesMax = 1024 * 1024;
 
   HttpServer::Impl& server_;
+  const IpAddress client_;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;  // one a request

@@ -28,6 +28,7 @@ import traceback
 import unittest
 import urllib.error
 import urllib.request
+from email.message import Message
 from pathlib import Path
 
 import tandem_client as tc
@@ -343,12 +344,23 @@ class Daemon:
         return host, self.port
 
     def http(self, path: str) -> tuple[int, str]:
-        url = f"http://{V4}:{self.monitoring_port}{path}"
+        status, _, body = self.request("GET", path)
+        return status, body
+
+    def request(self, method: str, path: str, body: str | None = None,
+                headers: dict[str, str] | None = None) -> tuple[int, Message, str]:
+        """Status, headers and body of the reply on the monitoring port."""
+        request = urllib.request.Request(
+            f"http://{V4}:{self.monitoring_port}{path}", method=method, headers=headers or {},
+            data=None if body is None else body.encode())
         try:
-            with urllib.request.urlopen(url, timeout=5) as reply:
-                return reply.status, reply.read().decode()
+            with urllib.request.urlopen(request, timeout=5) as reply:
+                return reply.status, reply.headers, reply.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode(errors="replace")
+            return error.code, error.headers, error.read().decode(errors="replace")
+
+    def operator_token(self) -> str:
+        return (self.folder / "operator-token").read_text().strip()
 
     def ready_status(self) -> int | None:
         try:

@@ -83,6 +83,11 @@ class ConfigTest(unittest.TestCase):
         self.assertRefused(relay, str(missing))
         self.assertFalse(missing.exists())
 
+    def test_an_empty_operator_token(self):
+        relay = self.daemon()
+        (relay.folder / "operator-token").write_text(" \n")
+        self.assertRefused(relay, "operator-token", "no token")
+
     def test_bad_key_files(self):
         for text in ("1 abcd\n", "1\n", "one " + "00" * 32 + "\n", "1 " + "0g" * 32 + "\n"):
             with self.subTest(text):

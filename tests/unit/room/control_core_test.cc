@@ -105,6 +105,7 @@ class Daemon {
                   done(reload_outcome);
                 },
             .keyring = [this]() -> const Keyring& { return keys_; },
+            .operator_token = "the operator's",
             .on_tick = [this] { run_actions(); }};
   }
 
@@ -142,6 +143,38 @@ TEST_CASE("monitoring answers over a real socket") {
     daemon.relay.sessions_max_ = 2;
   });
   CHECK(daemon.status("/ready") == "503");
+}
+
+TEST_CASE("a back end gets both tokens of a session for the operator's token") {
+  Daemon daemon;
+  daemon.start();
+  const auto post = [&](const std::string& authorization, const std::string& body) {
+    const ProgramEnd end = daemon.curl(
+        "/api/v1/sessions", {"-X", "POST", "-H", "Authorization: " + authorization, "-d", body});
+    const auto cut = end.output.rfind('\n');
+    return std::pair(end.output.substr(cut + 1), Json::parse(end.output.substr(0, cut)));
+  };
+  const UnixSeconds before = unix_now();
+  const auto [status, reply] =
+      post("Bearer the operator's", R"({"sessionId":"00000000000000AB","expiresInS":60})");
+  CHECK(status == "201");
+  CHECK(reply["sessionId"] == "00000000000000ab");
+  CHECK(reply["expiresAt"] >= before + 60);
+  TokenVerifier verifier(*parse_keyring("1 " + std::string(64, '0')));
+  for (const char* slot : {"a", "b"}) {
+    const TokenBytes token = *parse_token_text(reply["tokens"][slot].get<std::string>());
+    TokenClaims judged;
+    CHECK(verifier.judge(claims_of(token), secret_of(token), unix_now(), 86'400, judged) ==
+          TokenVerdict::ok);
+    CHECK(judged.session_id == 0xab);
+    CHECK(judged.slot == (*slot == 'a' ? 0 : 1));
+    CHECK(judged.expires_at == reply["expiresAt"]);
+  }
+  CHECK(post("Bearer the operator's", "").second["sessionId"] !=
+        post("Bearer the operator's", "").second["sessionId"]);
+  CHECK(post("Bearer the operators", "").first == "401");
+  CHECK(daemon.ctl({"drain"}).code == 0);
+  CHECK(post("Bearer the operator's", "").first == "503");
 }
 
 TEST_CASE("promtool has no complaint about the whole page" *
@@ -390,6 +423,7 @@ TEST_CASE("what is taken is one clear error") {
   const Keyring keys;
   const ControlHooks hooks{.reload = [](const ReloadDone&) {},
                            .keyring = [&]() -> const Keyring& { return keys; },
+                           .operator_token = "x",
                            .on_tick = [] {}};
   CHECK(ControlCore(config, relay, hooks).open().error() ==
         "cannot listen on 127.0.0.1:" + std::to_string(first.port) +

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tests/unit/room/fake_relay.h"
 
@@ -113,9 +114,96 @@ TEST_CASE("a query, a fragment and a whole URI name the same path") {
     CHECK(get(target, good_node()).status == 200);
 }
 
+struct Minting {
+  SessionOffer offer{
+      .host = "relay.example.org", .port = 7777, .tcp = true, .udp = true, .expires_max_s = 86'400};
+  std::optional<MintRequest> asked;
+  Result<MintedTokens, std::string> outcome = MintedTokens{.session_id = 0xab,
+                                                           .expires_at = 1'893'456'000,
+                                                           .tcp = true,
+                                                           .udp = true,
+                                                           .prove = false,
+                                                           .a = "A",
+                                                           .b = "B"};
+
+  HttpReply ask(HttpRequest request) {
+    asked.reset();
+    return answer_http(request, {.node = good_node,
+                                 .metrics = {},
+                                 .sessions = {.operator_token = "secret",
+                                              .offer = [&] { return offer; },
+                                              .mint =
+                                                  [&](const MintRequest& wanted) {
+                                                    asked = wanted;
+                                                    return outcome;
+                                                  }}});
+  }
+  HttpReply post(std::string_view body, std::string_view authorization = "Bearer secret") {
+    return ask({.method = "POST",
+                .target = "/api/v1/sessions",
+                .authorization = authorization,
+                .body = body});
+  }
+};
+
+TEST_CASE("POST /api/v1/sessions mints what was asked for") {
+  Minting node;
+  const HttpReply reply = node.post(R"({"sessionId":"00000000000000ab","prove":true})");
+  CHECK(reply.status == 201);
+  CHECK(reply.content_type == "application/json");
+  CHECK(reply.body ==
+        R"({"sessionId":"00000000000000ab","server":"relay.example.org","port":7777,)"
+        R"("transports":["tcp","udp"],"expiresAt":1893456000,"tokens":{"a":"A","b":"B"}})");
+  REQUIRE(node.asked);
+  CHECK(*node.asked == MintRequest{.session_id = 0xab, .prove = true});
+  CHECK(node.post("").status == 201);
+  CHECK(*node.asked == MintRequest{});
+}
+
+TEST_CASE("POST /api/v1/sessions refuses") {
+  Minting node;
+  const auto expect = [&](const HttpReply& reply, unsigned status, std::string_view code) {
+    CHECK(reply.status == status);
+    CHECK(Json::parse(reply.body)["error"]["code"] == code);
+    CHECK(reply.challenge == (status == 401 ? "Bearer" : ""));
+  };
+  for (const char* authorization : {"", "Bearer", "Bearer wrong", "Basic secret", "secret"}) {
+    expect(node.post("", authorization), 401, "AUTH_FAILED");
+    expect(node.post("nonsense", authorization), 401, "AUTH_FAILED");
+    CHECK(!node.asked);
+  }
+  expect(node.post("nonsense"), 400, "BAD_REQUEST");
+  const HttpReply unknown = node.post(R"({"a\"\n":1})");
+  expect(unknown, 400, "BAD_REQUEST");
+  CHECK(Json::parse(unknown.body)["error"]["message"].get<std::string>().starts_with(
+      "\"a\"\n\" is not known here"));
+  CHECK(!node.asked);
+  for (const char* method : {"GET", "HEAD", "PUT", "DELETE"}) {
+    const HttpReply reply = node.ask(
+        {.method = method, .target = "/api/v1/sessions?x", .authorization = "Bearer secret"});
+    expect(reply, 405, "METHOD_NOT_ALLOWED");
+    CHECK(reply.allow == "POST");
+  }
+  node.offer.draining = true;
+  expect(node.post(""), 503, "DRAINING");
+  expect(node.post("", ""), 401, "AUTH_FAILED");
+  CHECK(!node.asked);
+  node.offer.draining = false;
+  node.outcome = unexpected(std::string("no key"));
+  expect(node.post(""), 500, "INTERNAL");
+}
+
+TEST_CASE("where no operator's token is known nobody is the operator") {
+  for (const char* authorization : {"", "Bearer ", "Bearer x"})
+    CHECK(answer_http(
+              {.method = "POST", .target = "/api/v1/sessions", .authorization = authorization},
+              {good_node, {}})
+              .status == 401);
+}
+
 TEST_CASE("what there is not") {
   for (const char* target : {"/", "", "*", "/health/", "//health", "/healthz", "http://health",
-                             "/x?u=http://a/health"}) {
+                             "/x?u=http://a/health", "/api/v1/sessions/", "/api/v1"}) {
     const HttpReply reply = get(target, good_node());
     CHECK(reply.status == 404);
     CHECK(Json::parse(reply.body)["error"]["code"] == "NOT_FOUND");

@@ -14,9 +14,14 @@ namespace {
 
 HttpReply echo(const HttpRequest& request) {
   if (request.target == "/throw") throw std::runtime_error("as asked");
-  return {.content_type = "text/plain",
-          .body = std::string(request.method) + ' ' + std::string(request.target),
-          .allow = {}};
+  HttpReply reply{.content_type = "text/plain",
+                  .body = std::string(request.method) + ' ' + std::string(request.target),
+                  .allow = {}};
+  if (request.target == "/all")
+    reply.body += ' ' + std::string(request.authorization) + ' ' + std::string(request.body) + ' ' +
+                  to_string(request.client);
+  if (request.target == "/private") reply.challenge = "Bearer";
+  return reply;
 }
 
 // A server on a port of the kernel's choice.
@@ -148,14 +153,40 @@ TEST_CASE("a refusal reaches a client that is still sending") {
   CHECK(status_of(chunked.read_all()) == "HTTP/1.1 413 Payload Too Large");
 }
 
-TEST_CASE("a body within bounds is read and forgotten; 100-continue is answered at once") {
+TEST_CASE("a route gets the body, the Authorization and who asks") {
   const Server server;
   Client client = server.connect();
-  client.send("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" + get("/next"));
-  CHECK(holds(client.read_until("GET /next"), "POST /p"));
-  Client waiting = server.connect();
-  waiting.send("POST /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-  CHECK(waiting.read_until("POST /p").ends_with("POST /p"));
+  const std::string head = "POST /all HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer  x y \r\n";
+  client.send(head + "Content-Length: 5\r\n\r\nhello" + get("/next"));
+  CHECK(holds(client.read_until("GET /next"), "\r\n\r\nPOST /all Bearer  x y hello 127.0.0.1"));
+  client.send(head + "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n");
+  CHECK(holds(client.read_until("127.0.0.1"), " hello 127.0.0.1"));
+  client.send("POST /all HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(holds(client.read_until("127.0.0.1"), "POST /all   127.0.0.1"));
+  const std::string large(64 * 1024, 'x');
+  client.send(head + "Content-Length: 65536\r\n\r\n" + large);
+  CHECK(holds(client.read_until("127.0.0.1"), ' ' + large + ' '));
+  client.send(get("/private"));
+  CHECK(holds(client.read_until("GET /private"), "\r\nWWW-Authenticate: Bearer\r\n"));
+}
+
+TEST_CASE("who waits for 100-continue gets it, and an answer for the body") {
+  const Server server;
+  const auto head = [](std::string_view version, std::string_view bytes) {
+    return "POST /all HTTP/" + std::string(version) +
+           "\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: " + std::string(bytes) +
+           "\r\n\r\n";
+  };
+  Client client = server.connect();
+  client.send(head("1.1", "5"));
+  CHECK(client.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send("hello");
+  CHECK(holds(client.read_until("127.0.0.1"), "HTTP/1.1 200 OK"));
+  client.send(head("1.1", "65537"));
+  CHECK(status_of(client.read_all()) == "HTTP/1.1 413 Payload Too Large");
+  Client old = server.connect();
+  old.send(head("1.0", "5") + "hello");  // RFC 9110, 10.1.1
+  CHECK(status_of(old.read_all()) == "HTTP/1.0 200 OK");
 }
 
 TEST_CASE("slow clients are let go, quick ones are not") {
