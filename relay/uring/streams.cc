@@ -143,7 +143,7 @@ void Streams::settle(uint32_t index) {
   Connection& connection = table_[index];
   connection.touched = false;
   if (connection.broken || connection.ending == Ending::close) {
-    if (connection.ops != 0) return cancel_all(connection);
+    if (connection.ops != 0) return cancel_all(index, connection);
     drop_queue(connection);
     end_transfers(connection);
     if (connection.ending == Ending::close) return free_slot(index, connection);
@@ -191,9 +191,23 @@ void Streams::fail(uint32_t index, Connection& connection, int error) {
   touch(index);
 }
 
-void Streams::cancel_all(Connection& connection) {
+// By user_data where the operations are known: the kernel finds those by their hash. By descriptor
+// it walks all that are in flight on the ring, and thousands of connections that end together cost
+// the square of their number.
+void Streams::cancel_all(uint32_t index, Connection& connection) {
   if (connection.cancelled) return;
   connection.cancelled = true;
+  uint32_t left = connection.ops;
+  const auto end = [&](OpKind kind, bool in_flight) {
+    if (!in_flight) return;
+    cancel(Op::pack(kind, table_.handle_of(index)));
+    --left;
+  };
+  end(OpKind::stream_read, connection.receiving);
+  end(OpKind::stream_watch, connection.watching);
+  end(OpKind::stream_room, connection.room_watched);
+  end(OpKind::transfer_in, connection.polling_in);
+  if (left == 0) return;
   io_uring_sqe& sqe = ring_.next_sqe();
   sqe.opcode = IORING_OP_ASYNC_CANCEL;
   sqe.fd = connection.fd;

@@ -127,7 +127,7 @@ class Streams {
   void settle(uint32_t index);
   void settle_open(uint32_t index, Connection& connection);
   void fail(uint32_t index, Connection& connection, int error);
-  void cancel_all(Connection& connection);
+  void cancel_all(uint32_t index, Connection& connection);
   void free_slot(uint32_t index, Connection& connection);
 
   // Receiving.
