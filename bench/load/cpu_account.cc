@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -27,19 +28,50 @@ std::string proc_path(pid_t pid, const char* name) {
   return "/proc/" + std::to_string(pid) + "/" + name;
 }
 
-// Fields 14 and 15 of the thread group's line: all its threads, io_uring's pollers and workers
-// among them, and those that have ended.
-double process_seconds(pid_t pid) {
+struct ProcessTime {
+  double own_s = 0;       // all its threads, io_uring's pollers and workers among them
+  double children_s = 0;  // those that have ended and were waited for
+};
+
+// Fields 14 to 17 of a process's or thread's line.
+ProcessTime time_of(const std::string& stat_path) {
   std::string line;
-  std::getline(open_proc(proc_path(pid, "stat")), line);
+  std::getline(open_proc(stat_path), line);
   // Field 2, the name, may hold anything; what follows its last parenthesis does not.
   std::istringstream fields(line.substr(line.rfind(')') + 1));
   std::string skipped;
   for (int field = 3; field < 14; ++field) fields >> skipped;
-  double user = 0;
-  double system = 0;
-  fields >> user >> system;
-  return (user + system) * kTickSeconds;
+  double user = 0, system = 0, children_user = 0, children_system = 0;
+  fields >> user >> system >> children_user >> children_system;
+  return {.own_s = (user + system) * kTickSeconds,
+          .children_s = (children_user + children_system) * kTickSeconds};
+}
+
+// io_uring's threads belong to the process that made the ring since Linux 5.12.
+double kernel_threads_seconds(pid_t pid) {
+  double total = 0;
+  std::error_code gone;  // a thread may end while it is being counted
+  for (const auto& task : std::filesystem::directory_iterator(proc_path(pid, "task"), gone)) {
+    std::string name;
+    std::ifstream(task.path() / "comm") >> name;
+    if (!name.starts_with("iou-")) continue;
+    try {
+      total += time_of(task.path() / "stat").own_s;
+    } catch (const std::runtime_error&) {
+      continue;
+    }
+  }
+  return total;
+}
+
+void add_with_children(pid_t pid, std::vector<pid_t>& into) {
+  if (std::ranges::find(into, pid) != into.end()) return;  // named beside its parent
+  into.push_back(pid);
+  std::error_code gone;
+  for (const auto& task : std::filesystem::directory_iterator(proc_path(pid, "task"), gone)) {
+    std::ifstream children(task.path() / "children");
+    for (pid_t child = 0; children >> child;) add_with_children(child, into);
+  }
 }
 
 double generator_seconds() {
@@ -92,13 +124,28 @@ std::uint64_t resident_of(pid_t pid) {
 
 }  // namespace
 
+template <typename Read>
+void CpuAccount::each(Read read) const {
+  std::vector<pid_t> pids;
+  for (const pid_t pid : relay_) add_with_children(pid, pids);
+  for (const pid_t pid : pids) {
+    try {
+      read(pid);
+    } catch (const std::runtime_error&) {
+      // A child may end meanwhile; its time is its parent's then.
+      if (std::ranges::find(relay_, pid) != relay_.end()) throw;
+    }
+  }
+}
+
 CpuSample CpuAccount::sample() const {
   CpuSample sample;
   sample.at = std::chrono::steady_clock::now();
-  for (const pid_t pid : relay_) {
-    sample.relay_s += process_seconds(pid);
-    sample.relay_switches += switches_of(pid);
-  }
+  each([&sample](pid_t pid) {
+    const ProcessTime time = time_of(proc_path(pid, "stat"));
+    sample.relay_s += time.own_s + time.children_s;
+    sample.relay_kernel_s += kernel_threads_seconds(pid);
+  });
   sample.generator_s = generator_seconds();
   const MachineTime machine = machine_time();
   sample.machine_busy_s = machine.busy_s;
@@ -108,7 +155,13 @@ CpuSample CpuAccount::sample() const {
 
 std::uint64_t CpuAccount::resident_bytes() const {
   std::uint64_t total = 0;
-  for (const pid_t pid : relay_) total += resident_of(pid);
+  each([&total](pid_t pid) { total += resident_of(pid); });
+  return total;
+}
+
+std::uint64_t CpuAccount::switches() const {
+  std::uint64_t total = 0;
+  each([&total](pid_t pid) { total += switches_of(pid); });
   return total;
 }
 
@@ -116,11 +169,11 @@ CpuUse use_between(const CpuSample& from, const CpuSample& to) {
   CpuUse use;
   use.wall_s = std::chrono::duration<double>(to.at - from.at).count();
   use.relay_s = to.relay_s - from.relay_s;
+  use.relay_kernel_s = to.relay_kernel_s - from.relay_kernel_s;
   use.generator_s = to.generator_s - from.generator_s;
   use.machine_busy_s = to.machine_busy_s - from.machine_busy_s;
   use.stolen_s = to.stolen_s - from.stolen_s;
   use.foreign_s = use.machine_busy_s - use.relay_s - use.generator_s;
-  use.relay_switches = to.relay_switches - from.relay_switches;
   return use;
 }
 
@@ -129,7 +182,7 @@ void pin_to_cpu(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(static_cast<unsigned>(cpu), &set);
-  require(::sched_setaffinity(0, sizeof set, &set), "sched_setaffinity");
+  require(::sched_setaffinity(0, sizeof set, &set), "core " + std::to_string(cpu));
 }
 
 }  // namespace tandem::bench

@@ -1,34 +1,55 @@
-// Owns a run's latencies and their quantiles. Exact: a run has a few million at most, four bytes
-// each. Knows no clock.
+// Owns the latencies of a load's messages: their distribution, and how much they differ from one
+// message of a flow to the next. Knows no clock.
 #pragma once
 
-#include <algorithm>
+#include <cmath>
 #include <cstdint>
-#include <limits>
 #include <vector>
+
+#include "bench/load/histogram.h"
 
 namespace tandem::bench {
 
-class LatencySample {
+class LatencyMeter {
  public:
-  // Nanoseconds; what is beyond 4.29 s counts as that.
-  void add(std::int64_t ns) {
-    constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
-    ns_.push_back(static_cast<std::uint32_t>(std::clamp<std::int64_t>(ns, 0, kMost)));
-  }
-  void clear() { ns_.clear(); }
+  explicit LatencyMeter(std::size_t flows) : flows_(flows) {}
 
-  // 0 where there is none. Reorders the sample.
-  [[nodiscard]] double quantile_us(double q) {
-    if (ns_.empty()) return 0;
-    const auto rank = static_cast<std::ptrdiff_t>(q * static_cast<double>(ns_.size() - 1));
-    const auto at = ns_.begin() + rank;
-    std::ranges::nth_element(ns_, at);
-    return static_cast<double>(*at) / 1e3;
+  void record(std::size_t flow, std::int64_t ns) {
+    histogram_.add(ns);
+    Flow& state = flows_[flow];
+    // RFC 3550, 6.4.1: the difference of two transit times, smoothed with a gain of 1/16.
+    if (state.messages++ > 0) {
+      const auto difference = static_cast<double>(std::abs(ns - state.last_ns));
+      state.jitter_ns += (difference - state.jitter_ns) / 16;
+    }
+    state.last_ns = ns;
+  }
+  void clear() {
+    histogram_.clear();
+    for (Flow& flow : flows_) flow = {};
+  }
+
+  [[nodiscard]] const Histogram& histogram() const { return histogram_; }
+  // Mean over the flows that had two messages or more.
+  [[nodiscard]] double jitter_ns() const {
+    double sum = 0;
+    double counted = 0;
+    for (const Flow& flow : flows_) {
+      if (flow.messages < 2) continue;
+      sum += flow.jitter_ns;
+      ++counted;
+    }
+    return counted == 0 ? 0 : sum / counted;
   }
 
  private:
-  std::vector<std::uint32_t> ns_;
+  struct Flow {
+    std::int64_t last_ns = 0;
+    double jitter_ns = 0;
+    std::uint64_t messages = 0;
+  };
+  Histogram histogram_;
+  std::vector<Flow> flows_;
 };
 
 }  // namespace tandem::bench

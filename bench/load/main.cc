@@ -1,177 +1,148 @@
-// tandem-bench: drives load through a relay, a plain proxy or nothing, and prints what was
-// delivered and what it cost. One subject a subcommand; this file only reads the command line.
+// tandem-bench: an iperf for relays. This file runs what the command line asks for and sees to it
+// that the report goes where it should; what is asked for is options', the doing the modes'.
 #include <fmt/core.h>
+#include <time.h>
+#include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <map>
-#include <vector>
+#include <fstream>
 
-#include "bench/load/cpu_account.h"
-#include "bench/load/report.h"
-#include "bench/load/sessions_load.h"
-#include "bench/load/tcp_load.h"
-#include "bench/load/udp_load.h"
+#include "bench/load/far_request.h"
+#include "bench/load/http_client.h"
+#include "bench/load/metrics_text.h"
+#include "bench/load/options.h"
+#include "bench/load/progress.h"
+#include "bench/load/summary.h"
+#include "bench/load/throughput.h"
 
 namespace {
 
 using namespace tandem::bench;
 
-struct CommonOptions {
-  bool direct = false;
-  std::string proxy;
-  std::string relay;
-  std::string sink;
-  std::string key_file;
-  std::vector<pid_t> pids;
-  int cpu = -1;
-  bool json = false;
-};
-
+constexpr int kExitFailed = 1;
 constexpr int kExitDamaged = 2;
 
-void add_common(CLI::App& app, CommonOptions& common) {
-  auto* direct = app.add_flag("--direct", common.direct, "no relay: one end dials the other");
-  auto* proxy = app.add_option("--via", common.proxy, "a plain proxy's HOST:PORT");
-  auto* relay = app.add_option("--relay", common.relay, "a Tandem relay's HOST:PORT");
-  app.add_option("--sink", common.sink, "[HOST:]PORT to which the proxy forwards")->needs(proxy);
-  auto* key =
-      app.add_option("--key-file", common.key_file, "the relay's keys, to mint tokens with");
-  relay->needs(key)->excludes(proxy)->excludes(direct);
-  direct->excludes(proxy);
-  app.add_option("--pid", common.pids, "a process whose CPU and memory count as the relay's");
-  app.add_option("--cpu", common.cpu, "pin the generator to this core");
-  app.add_flag("--json", common.json, "print one JSON object");
+std::string utc_now() {
+  const time_t now = ::time(nullptr);
+  tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  return {text, ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-RouteOptions route_of(const CommonOptions& common) {
-  RouteOptions route;
-  if (!common.relay.empty()) {
-    route.kind = RouteKind::relay;
-    route.target = parse_address(common.relay);
-    route.key_file = common.key_file;
-  } else if (!common.proxy.empty()) {
-    route.kind = RouteKind::proxy;
-    route.target = parse_address(common.proxy);
-    if (!common.sink.empty()) route.sink = parse_address(common.sink);
-  } else if (!common.direct) {
-    throw CLI::ValidationError("one of --direct, --via and --relay is needed");
+// The relay's metrics page before the run, and what was counted until after it.
+class RelayMetrics {
+ public:
+  explicit RelayMetrics(const std::string& address)
+      : address_(address), url_(parse_url(address)), before_(read()) {}
+  [[nodiscard]] RelayTold until_now() const { return told_between(before_, read()); }
+
+ private:
+  // A connection for each: the relay closes idle ones.
+  [[nodiscard]] std::vector<MetricSample> read() const {
+    const auto answer = HttpClient(url_).get(url_.path);
+    if (answer.status != 200) {
+      throw std::runtime_error(
+          fmt::format("the metrics page at {} answers {}", address_, answer.status));
+    }
+    auto samples = parse_metrics(answer.body);
+    if (!samples)
+      throw std::runtime_error("the metrics page at " + address_ + ": " + samples.error());
+    return std::move(*samples);
   }
-  return route;
-}
 
-void add_tcp(CLI::App& app, TcpLoadOptions& tcp) {
-  const std::map<std::string, Verify> verify{{"sampled", Verify::sampled}, {"full", Verify::full}};
-  const std::map<std::string, Direction> direction{{"one", Direction::one_way},
-                                                   {"both", Direction::both_ways}};
-  app.add_option("--pairs", tcp.pairs)->capture_default_str();
-  app.add_option("--seconds", tcp.seconds)->capture_default_str();
-  app.add_option("--warm-up", tcp.warm_up_s, "seconds before")->capture_default_str();
-  app.add_option("--direction", tcp.direction)->transform(CLI::CheckedTransformer(direction));
-  app.add_option("--chunk", tcp.chunk, "bytes a call, bulk")->capture_default_str();
-  app.add_option("--socket-buffer", tcp.socket_buffer, "bytes, 0 = auto")->capture_default_str();
-  app.add_option("--verify", tcp.verify)->transform(CLI::CheckedTransformer(verify));
-  auto* rate = app.add_option("--rate", tcp.rate, "messages a second, all pairs together");
-  rate->check(CLI::PositiveNumber);
-  app.add_option("--size", tcp.message_size, "bytes a message; 0 = bulk")
-      ->check(CLI::IsMember({0}) | CLI::Range(16, 65536))
-      ->capture_default_str();
-}
+  std::string address_;
+  Url url_;
+  std::vector<MetricSample> before_;
+};
 
-Integrity run_tcp(const TcpLoadOptions& tcp, const CpuAccount& account, Report& report) {
-  if (tcp.message_size == 0) return run_tcp_bulk(tcp, account, report);
-  if (tcp.rate <= 0) throw CLI::ValidationError("--size needs --rate");
-  return run_tcp_messages(tcp, account, report);
-}
+struct Run {
+  const Scene& scene;
+  Report& report;
 
-void add_udp(CLI::App& app, UdpLoadOptions& udp) {
-  const std::map<std::string, Verify> verify{{"sampled", Verify::sampled}, {"full", Verify::full}};
-  app.add_flag_callback(
-      "--train", [&udp] { udp.shape = UdpShape::trains; },
-      "one pair, back to back, instead of scattered");
-  app.add_option("--pairs", udp.pairs)->capture_default_str();
-  app.add_option("--payload", udp.payload, "bytes")
-      ->check(CLI::Range(std::size_t{8}, std::size_t{1464}))
-      ->capture_default_str();
-  app.add_option("--window", udp.window, "datagrams under way")->capture_default_str();
-  app.add_option("--batch", udp.batch, "datagrams a system call")->capture_default_str();
-  app.add_option("--train-length", udp.train, "datagrams a send, with --train")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  app.add_option("--seconds", udp.seconds)->capture_default_str();
-  app.add_option("--warm-up", udp.warm_up_s, "seconds before")->capture_default_str();
-  app.add_option("--verify", udp.verify)->transform(CLI::CheckedTransformer(verify));
-}
-
-Integrity run_udp(UdpLoadOptions& udp, const CpuAccount& account, Report& report) {
-  switch (udp.shape) {
-    case UdpShape::scattered:
-      return run_udp_scattered(udp, account, report);
-    case UdpShape::trains:
-      udp.pairs = 1;
-      return run_udp_trains(udp, account, report);
+  Integrity operator()(const TcpCommand& c) const { return run_tcp(scene, c.bulk, report); }
+  Integrity operator()(const UdpCommand& c) const { return run_udp(scene, c.shape, c.udp, report); }
+  Integrity operator()(const LatencyCommand& c) const {
+    return run_latency(scene, c.latency, report);
   }
-  return Integrity::damaged;
+  Integrity operator()(const SessionsCommand& c) const {
+    return run_sessions(scene, c.sessions, report);
+  }
+  Integrity operator()(const FindLimitCommand& c) const {
+    return run_find_limit(scene, c.find_limit, report);
+  }
+  Integrity operator()(const ReflectCommand&) const { return run_reflection(scene, report); }
+  Integrity operator()(const ServerCommand& c) const {
+    serve(c.server, *scene.interrupt);
+    return Integrity::intact;
+  }
+};
+
+// Before the run, so that it is not for nothing.
+void check_writable(const std::string& path) {
+  if (!path.empty() && !std::ofstream(path, std::ios::app)) {
+    throw std::runtime_error("cannot write " + path);
+  }
 }
 
-void add_sessions(CLI::App& app, SessionsOptions& sessions) {
-  const std::map<std::string, SessionKind> kind{{"tcp", SessionKind::tcp},
-                                                {"udp", SessionKind::udp}};
-  app.add_option("--kind", sessions.kind)->transform(CLI::CheckedTransformer(kind))->required();
-  app.add_option("--count", sessions.count, "pairs")->capture_default_str();
-  app.add_flag_callback(
-      "--close", [&sessions] { sessions.after = AfterPairing::close; },
-      "close each TCP pair once it is joined");
-  app.add_option("--hold", sessions.quiet_s, "seconds to watch the idle pairs");
-  app.add_option("--settle", sessions.settle_s, "seconds before")->capture_default_str();
-  app.add_option("--in-flight", sessions.in_flight, "pairs at once")->capture_default_str();
-  app.add_option("--workers", sessions.workers, "processes, TCP")->capture_default_str();
+void write_file(const std::string& path, const std::string& text) {
+  if (path.empty()) return;
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  if (!file) throw std::runtime_error("cannot write " + path);
+}
+
+void write(const Report& report, const OutputOptions& output) {
+  write_file(output.json_file, to_json(report));
+  write_file(output.csv_file, to_csv(report));
+  write_file(output.html_file, to_html(report));
+  fmt::print("{}", output.json ? to_json(report) : to_text(report));
+}
+
+int run(Command& command) {
+  const Interrupt interrupt;
+  Progress progress(command.mode_name, command.output.json);
+  Scene& scene = command.scene;
+  scene.interrupt = &interrupt;
+  scene.tell = [&progress](const Interval& interval) { progress.tell(interval); };
+  scene.note = [&progress](const std::string& line) { progress.note(line); };
+  if (!scene.cpus.empty()) pin_to_cpu(scene.cpus.front());
+
+  Report report;
+  report.mode = command.mode_name;
+  report.started_at = utc_now();
+  report.machine = this_machine();
+  report.options = command.told;
+  if (std::holds_alternative<ServerCommand>(command.mode)) {
+    (void)std::visit(Run{scene, report}, command.mode);
+    return 0;
+  }
+  for (const auto* path :
+       {&command.output.json_file, &command.output.csv_file, &command.output.html_file}) {
+    check_writable(*path);
+  }
+  (void)scene.account.sample();  // a measured process that is not there is told of at once
+  std::optional<RelayMetrics> metrics;
+  if (!command.metrics_url.empty()) metrics.emplace(command.metrics_url);
+  const Integrity integrity = std::visit(Run{scene, report}, command.mode);
+  if (metrics) {
+    report.relay = metrics->until_now();
+    warn_of_caps(*report.relay, report);
+  }
+  progress.end();
+  write(report, command.output);
+  return integrity == Integrity::intact ? 0 : kExitDamaged;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Tandem's load generator; loopback only");
-  app.require_subcommand(1);
-  CommonOptions common;
-  TcpLoadOptions tcp;
-  auto* tcp_app = app.add_subcommand("tcp", "bulk, or messages with --size and --rate");
-  UdpLoadOptions udp;
-  auto* udp_app = app.add_subcommand("udp", "scattered datagrams, or trains");
-  SessionsOptions sessions;
-  auto* sessions_app =
-      app.add_subcommand("sessions", "pairings a second, and what idle pairs cost");
-  auto* reflect_app = app.add_subcommand("reflect", "what an unvalidated UDP source gets back");
-  for (auto* subcommand : {tcp_app, udp_app, sessions_app, reflect_app})
-    add_common(*subcommand, common);
-  add_tcp(*tcp_app, tcp);
-  add_udp(*udp_app, udp);
-  add_sessions(*sessions_app, sessions);
-  CLI11_PARSE(app, argc, argv);
-
+  auto parsed = parse_command_line(argc, argv);
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
   try {
-    pin_to_cpu(common.cpu);
-    const CpuAccount account(common.pids);
-    Report report;
-    Integrity integrity = Integrity::intact;
-    if (tcp_app->parsed()) {
-      tcp.route = route_of(common);
-      integrity = run_tcp(tcp, account, report);
-    }
-    if (udp_app->parsed()) {
-      udp.route = route_of(common);
-      integrity = run_udp(udp, account, report);
-    }
-    if (sessions_app->parsed()) {
-      sessions.route = route_of(common);
-      integrity = run_sessions(sessions, account, report);
-    }
-    if (reflect_app->parsed()) integrity = run_reflection(route_of(common), report);
-    report.print(common.json ? ReportFormat::json : ReportFormat::text);
-    return integrity == Integrity::intact ? 0 : kExitDamaged;
-  } catch (const CLI::Error& error) {
-    return app.exit(error);
+    return run(std::get<Command>(parsed));
   } catch (const std::exception& error) {
     fmt::print(stderr, "tandem-bench: {}\n", error.what());
-    return 1;
+    return kExitFailed;
   }
 }

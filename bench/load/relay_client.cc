@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 #include <fstream>
 #include <random>
@@ -61,17 +62,22 @@ JoinAnswer judge_join_answer(std::string_view line) {
   return JoinAnswer::waiting;
 }
 
-JoinAnswer read_join_answer(int fd) {
+JoinAnswer read_join_answer(int fd, const std::string& relay) {
   std::string line;
   for (char byte = 0;;) {
     const auto got = ::recv(fd, &byte, 1, 0);
-    if (got < 0) throw_errno("waiting for the relay's answer");
-    if (got == 0) throw std::runtime_error("the relay closed before PAIRED: " + line);
+    if (got < 0 && errno == EAGAIN) {
+      throw std::runtime_error("is " + relay + " a relay? It does not answer JOIN");
+    }
+    if (got < 0) throw_errno("is " + relay + " a relay? JOIN");
+    if (got == 0) throw std::runtime_error("is " + relay + " a relay? It closed before PAIRED");
     if (byte == '\n') break;
     line.push_back(byte);
   }
   const JoinAnswer answer = judge_join_answer(line);
-  if (answer == JoinAnswer::refused) throw std::runtime_error("refused: " + line);
+  if (answer == JoinAnswer::refused) {
+    throw std::runtime_error("the relay " + relay + " refused: " + line);
+  }
   return answer;
 }
 
@@ -114,7 +120,9 @@ Binding::State Binding::on_answer(std::span<const std::uint8_t> datagram) {
     const bool paired = datagram[kStateAt] == std::to_underlying(BoundState::paired);
     state_ = paired ? State::paired : State::waiting;
   } else if (is(DatagramType::error, kErrorSize)) {
+    constexpr std::size_t kCodeAt = 2;
     state_ = State::refused;
+    refusal_ = error_code_text(static_cast<ErrorCode>(datagram[kCodeAt]));
   }
   return state_;
 }

@@ -42,8 +42,9 @@ enum class JoinAnswer { waiting, paired, refused };
 // `line` without its LF.
 [[nodiscard]] JoinAnswer judge_join_answer(std::string_view line);
 
-// Reads one answer line, byte by byte: what follows PAIRED is the peer's. Throws on a refusal.
-JoinAnswer read_join_answer(int fd);
+// Reads one answer line, byte by byte: what follows PAIRED is the peer's. Throws on a refusal, with
+// the `relay`'s name.
+JoinAnswer read_join_answer(int fd, const std::string& relay);
 
 inline constexpr std::size_t kBindSize = 96;
 using BindDatagram = std::array<std::uint8_t, kBindSize>;
@@ -62,6 +63,8 @@ class Binding {
   State on_answer(std::span<const std::uint8_t> datagram);
 
   [[nodiscard]] State state() const { return state_; }
+  // The ERROR's code by its name, where refused.
+  [[nodiscard]] std::string_view refusal() const { return refusal_; }
   // The first eight bytes of this session's DATA; once bound.
   [[nodiscard]] const DataHeaderBytes& data_header() const { return data_header_; }
 
@@ -72,6 +75,7 @@ class Binding {
   std::array<std::uint8_t, kCookieSize> cookie_{};
   DataHeaderBytes data_header_{};
   State state_ = State::unchallenged;
+  std::string_view refusal_;
 };
 
 }  // namespace tandem::bench

@@ -1,29 +1,29 @@
 #include "bench/load/socket.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 
 namespace tandem::bench {
 namespace {
 
-constexpr int kSetupTimeoutMs = 5000;
-
-// The sockets API is defined in terms of this cast.
-const sockaddr* generic(const SocketAddress& address) {
-  return reinterpret_cast<const sockaddr*>(&address);
+void bind_to(int fd, const SocketAddress& address) {
+  require(::bind(fd, address.get(), address.size), "bind " + to_string(address));
 }
 
-void bind_to(int fd, const SocketAddress& address) {
-  require(::bind(fd, generic(address), sizeof address), "bind " + to_string(address));
+void set_timeouts(int fd) {
+  const timeval timeout{.tv_sec = kSetupTimeoutMs / 1000, .tv_usec = 0};
+  require(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), "SO_RCVTIMEO");
+  // connect(2) goes by it too.
+  require(::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
 }
 
 }  // namespace
@@ -41,61 +41,24 @@ int require(int result, std::string_view what) {
   return result;
 }
 
-SocketAddress address_of(std::uint32_t host_order, std::uint16_t port) {
-  SocketAddress address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(host_order);
-  return address;
-}
-
-SocketAddress parse_address(const std::string& text) {
-  const auto colon = text.rfind(':');
-  const std::string host = colon == std::string::npos ? "127.0.0.1" : text.substr(0, colon);
-  const std::string digits = colon == std::string::npos ? text : text.substr(colon + 1);
-  std::uint16_t port = 0;
-  const auto* end = digits.data() + digits.size();
-  const auto [rest, error] = std::from_chars(digits.data(), end, port);
-  in_addr parsed{};
-  if (error != std::errc{} || rest != end || ::inet_pton(AF_INET, host.c_str(), &parsed) != 1) {
-    throw std::invalid_argument("not an IPv4 address and port: " + text);
-  }
-  if (ntohl(parsed.s_addr) >> 24 != 127) {
-    throw std::invalid_argument("not a loopback address: " + text);
-  }
-  return address_of(ntohl(parsed.s_addr), port);
-}
-
-std::string to_string(const SocketAddress& address) {
-  char text[INET_ADDRSTRLEN] = {};
-  ::inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
-  return std::string(text) + ":" + std::to_string(ntohs(address.sin_port));
-}
-
-SocketAddress local_address(int fd) {
-  SocketAddress address{};
-  socklen_t size = sizeof address;
-  require(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), "getsockname");
-  return address;
-}
-
 Socket tcp_connect(const SocketAddress& to, const SocketAddress* source) {
-  Socket socket(require(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  Socket socket(require(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   if (source != nullptr) {
     // The port is chosen at connect(), from the four-tuple and not from the address alone.
     set_option(socket.fd(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, "IP_BIND_ADDRESS_NO_PORT");
     bind_to(socket.fd(), *source);
   }
-  const timeval timeout{.tv_sec = kSetupTimeoutMs / 1000, .tv_usec = 0};
-  require(::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout),
-          "SO_RCVTIMEO");
+  set_timeouts(socket.fd());
   set_option(socket.fd(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
-  require(::connect(socket.fd(), generic(to), sizeof to), "connect " + to_string(to));
+  if (::connect(socket.fd(), to.get(), to.size) < 0) {
+    if (errno == EINPROGRESS) errno = ETIMEDOUT;  // what SO_SNDTIMEO makes of it
+    throw_errno("connect " + to_string(to));
+  }
   return socket;
 }
 
 Socket tcp_listen(const SocketAddress& at, int backlog) {
-  Socket socket(require(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  Socket socket(require(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   set_option(socket.fd(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
   bind_to(socket.fd(), at);
   require(::listen(socket.fd(), backlog), "listen");
@@ -104,23 +67,56 @@ Socket tcp_listen(const SocketAddress& at, int backlog) {
 
 Socket tcp_accept(int listener) {
   pollfd waiting{.fd = listener, .events = POLLIN, .revents = 0};
-  if (require(::poll(&waiting, 1, kSetupTimeoutMs), "poll") == 0) {
-    errno = ETIMEDOUT;
-    throw_errno("nobody connected to the sink");
+  if (poll_some(std::span(&waiting, 1), kSetupTimeoutMs) == 0) {
+    throw std::runtime_error("nobody connected to " + to_string(local_address(listener)) + " in " +
+                             std::to_string(kSetupTimeoutMs / 1000) + " s");
   }
   Socket socket(require(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC), "accept"));
+  set_timeouts(socket.fd());
   set_option(socket.fd(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
   return socket;
 }
 
-Socket udp_bind(const SocketAddress& at) {
-  Socket socket(require(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+void send_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0) throw_errno("send");
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+}
+
+std::string receive_exactly(int fd, std::size_t size, std::string_view from) {
+  std::string bytes(size, '\0');
+  for (std::size_t have = 0; have < size;) {
+    const auto got = ::recv(fd, &bytes[have], size - have, 0);
+    if (got > 0) {
+      have += static_cast<std::size_t>(got);
+      continue;
+    }
+    const bool silent = got < 0 && errno == EAGAIN;
+    if (got < 0 && !silent) throw_errno(from);
+    throw std::runtime_error(std::string(from) + (silent ? " stays silent" : " closed early"));
+  }
+  return bytes;
+}
+
+Socket udp_bind(const SocketAddress& at, Sharing sharing) {
+  Socket socket(require(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+  if (sharing == Sharing::address) {
+    set_option(socket.fd(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+  }
   bind_to(socket.fd(), at);
   return socket;
 }
 
 void udp_connect(int fd, const SocketAddress& to) {
-  require(::connect(fd, generic(to), sizeof to), "connect " + to_string(to));
+  require(::connect(fd, to.get(), to.size), "connect " + to_string(to));
+}
+
+int poll_some(std::span<pollfd> waiting, int timeout_ms) {
+  const int ready = ::poll(waiting.data(), waiting.size(), timeout_ms);
+  if (ready < 0 && errno != EINTR) throw_errno("poll");
+  return std::max(ready, 0);
 }
 
 void set_nonblocking(int fd) {
@@ -144,6 +140,15 @@ void set_buffers(int fd, int send_bytes, int receive_bytes) {
 void reset_on_close(int fd) {
   const linger abort{.l_onoff = 1, .l_linger = 0};
   require(::setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort), "SO_LINGER");
+}
+
+std::size_t sockets_max() {
+  constexpr rlim_t kOthers = 32;  // standard streams, epoll, listeners, lines between processes
+  rlimit limit{};
+  require(::getrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
+  limit.rlim_cur = limit.rlim_max;
+  require(::setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
+  return std::max(limit.rlim_cur, kOthers + 2) - kOthers;
 }
 
 }  // namespace tandem::bench

@@ -1,14 +1,15 @@
-// Owns descriptors and the few socket calls the load generator needs, on IPv4 loopback. Knows
-// nothing of proxies, relays or load. Set-up failures throw std::system_error: a generator that
-// cannot build its scene has nothing to measure.
+// Owns descriptors and the few socket calls the load generator needs. Knows nothing of proxies,
+// relays or load. Set-up failures throw std::system_error: a generator that cannot build its scene
+// has nothing to measure.
 #pragma once
 
-#include <netinet/in.h>
+#include <poll.h>
 
-#include <cstdint>
-#include <string>
+#include <span>
 #include <string_view>
 #include <utility>
+
+#include "bench/load/address.h"
 
 namespace tandem::bench {
 
@@ -35,24 +36,26 @@ class Socket {
 // Returns `result`, or throws where it is negative.
 int require(int result, std::string_view what);
 
-using SocketAddress = sockaddr_in;
+// How long a pair's set-up may wait for its other side, at each step.
+inline constexpr int kSetupTimeoutMs = 5000;
 
-// "127.0.0.1:7777" or "7777" (then on 127.0.0.1); throws std::invalid_argument, also for an address
-// outside 127.0.0.0/8: the generator never leaves the machine.
-SocketAddress parse_address(const std::string& text);
-// `host_order` is an IPv4 address such as 0x7f000001.
-SocketAddress address_of(std::uint32_t host_order, std::uint16_t port);
-std::string to_string(const SocketAddress& address);
-SocketAddress local_address(int fd);
-
-// Blocking TCP; a `source` of port 0 binds only the address. Receive times out after 5 s.
+// Blocking TCP; a `source` of port 0 binds only the address. Connecting and receiving time out
+// after kSetupTimeoutMs.
 Socket tcp_connect(const SocketAddress& to, const SocketAddress* source = nullptr);
 Socket tcp_listen(const SocketAddress& at, int backlog);
-// One connection, within 5 s.
+// One connection, within kSetupTimeoutMs; its receives time out as tcp_connect's do.
 Socket tcp_accept(int listener);
+// All of it, or throws.
+void send_all(int fd, std::string_view bytes);
+// Exactly `size` bytes, or throws std::runtime_error, in which `from` names who did not send them.
+std::string receive_exactly(int fd, std::size_t size, std::string_view from);
 
-Socket udp_bind(const SocketAddress& at);
+enum class Sharing { none, address };  // SO_REUSEADDR: several sockets, each connected, at one port
+Socket udp_bind(const SocketAddress& at, Sharing sharing = Sharing::none);
 void udp_connect(int fd, const SocketAddress& to);
+
+// As poll(2), but a signal is no failure: nothing is ready then.
+int poll_some(std::span<pollfd> waiting, int timeout_ms);
 
 void set_nonblocking(int fd);
 void set_option(int fd, int level, int name, int value, std::string_view what);
@@ -60,5 +63,9 @@ void set_option(int fd, int level, int name, int value, std::string_view what);
 void set_buffers(int fd, int send_bytes, int receive_bytes);
 // close() then sends a reset and leaves no TIME_WAIT behind.
 void reset_on_close(int fd);
+
+// How many sockets this process, or one that it forks, may have: from now on all that it may ask
+// for, less a few for other descriptors. Two at least.
+std::size_t sockets_max();
 
 }  // namespace tandem::bench

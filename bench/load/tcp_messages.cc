@@ -4,129 +4,155 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 
-#include "bench/load/latency.h"
+#include "bench/load/schedule.h"
 #include "bench/load/tcp_load.h"
 
 namespace tandem::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr auto kDrainTimeout = 5s;
+// Bytes of one flow that wait for their socket. Past it the route is far over its capacity at this
+// rate, and further messages never leave.
+constexpr std::size_t kPendingMax = 1 << 20;
 
 // What a message begins with; the rest is filler.
 struct MessageHead {
-  std::uint32_t flow;
+  std::uint32_t flow_sealed;
   std::uint32_t sequence;
   // When it was due, not when it left: a stall then shows in all the messages that it held up.
   std::int64_t due_ns;
 };
+static_assert(sizeof(MessageHead) == kMessageSizeMin);
 
 struct MessageFlow {
   int from;
-  int to;
+  int to;  // the same where the other host echoes
   std::uint32_t flow;
   std::uint32_t sent = 0;
   std::uint32_t received = 0;
+  std::uint32_t before_stop = 0;      // of what has been received
+  std::vector<std::uint8_t> pending;  // what the socket has not taken yet
   std::vector<std::uint8_t> partial;  // the beginning of a message whose end has not come yet
+  std::uint64_t received_bytes = 0;
 };
 
-std::int64_t nanos(Clock::time_point at) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
-}
-
-class MessageLoad {
+// Spins: a generator that sleeps would add its own wake-up to every latency.
+class MessageLoad : public Load {
  public:
-  explicit MessageLoad(const TcpLoadOptions& options);
+  MessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options);
 
-  void run_for(double seconds);
-  void drain();
-  void forget_latencies() { latencies_.clear(); }
-
-  [[nodiscard]] std::uint64_t sent() const { return sent_; }
-  [[nodiscard]] std::uint64_t received() const { return received_; }
-  [[nodiscard]] std::uint64_t held_up() const { return held_up_; }
-  [[nodiscard]] Integrity integrity() const;
-  [[nodiscard]] LatencySample& latencies() { return latencies_; }
+  void start(Clock::time_point now) override {
+    schedule_.restart(now);
+    stopped_ = false;
+  }
+  Turn turn(Clock::time_point now, Sending sending) override;
+  void stop() override;
+  bool drained() const override { return tally_.delivered + tally_.damaged >= tally_.sent; }
+  Clock::duration drain_timeout() const override { return 5s; }
+  Tally tally() const override;
+  std::vector<std::uint64_t> delivered_by_flow() const override;
+  LatencyMeter* latencies() override { return &latencies_; }
+  bool waits() const override { return false; }
 
  private:
-  void send_due(Clock::time_point now);
+  int send_due(Clock::time_point now);
+  void send(MessageFlow& flow, std::int64_t due_ns);
+  void flush_pending();
   void receive_ready();
   void receive(MessageFlow& flow);
   void take(MessageFlow& flow, std::span<const std::uint8_t> message, std::int64_t now_ns);
 
   std::size_t size_;
-  std::chrono::nanoseconds interval_;
   std::vector<SocketPair> pairs_;
   std::vector<MessageFlow> flows_;
+  std::vector<MessageFlow*> waiting_;  // those with something pending
   std::vector<std::uint8_t> outbox_;
   std::vector<std::uint8_t> inbox_;
   Socket epoll_;
-  Clock::time_point due_{};
-  std::uint64_t sent_ = 0;
-  std::uint64_t received_ = 0;
-  std::uint64_t held_up_ = 0;
-  std::uint64_t damaged_ = 0;
-  LatencySample latencies_;
+  Schedule schedule_;
+  std::size_t next_ = 0;
+  bool stopped_ = false;
+  Tally tally_;
+  LatencyMeter latencies_;
 };
 
-MessageLoad::MessageLoad(const TcpLoadOptions& options)
-    : size_(std::max(options.message_size, sizeof(MessageHead))),
-      interval_(static_cast<std::int64_t>(1e9 / options.rate)),
-      pairs_(join_tcp_pairs(options.route, options.pairs)),
+MessageLoad::MessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options)
+    : size_(options.size),
+      pairs_(std::move(pairs)),
       outbox_(size_, std::uint8_t{0x5a}),
-      inbox_(64 * 1024),
-      epoll_(require(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
+      inbox_(size_ + 64 * 1024),
+      epoll_(require(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      schedule_(options.per_second),
+      latencies_(pairs_.size()) {
   flows_.reserve(pairs_.size());
   for (const auto& pair : pairs_) {
+    const Socket& receiver = pair.b.open() ? pair.b : pair.a;
     set_nonblocking(pair.a.fd());
-    set_nonblocking(pair.b.fd());
+    set_nonblocking(receiver.fd());
     flows_.push_back({.from = pair.a.fd(),
-                      .to = pair.b.fd(),
+                      .to = receiver.fd(),
                       .flow = static_cast<std::uint32_t>(flows_.size()),
+                      .pending = {},
                       .partial = {}});
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &flows_.back()}};
-    require(::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, pair.b.fd(), &event), "epoll_ctl");
+    require(::epoll_ctl(epoll_.fd(), EPOLL_CTL_ADD, receiver.fd(), &event), "epoll_ctl");
   }
 }
 
-// Spins: a generator that sleeps would add its own wake-up to every latency.
-void MessageLoad::run_for(double seconds) {
-  auto now = Clock::now();
-  const auto end = now + std::chrono::duration<double>(seconds);
-  if (due_ == Clock::time_point{}) due_ = now;
-  for (; now < end; now = Clock::now()) {
-    send_due(now);
-    receive_ready();
-  }
+Turn MessageLoad::turn(Clock::time_point now, Sending sending) {
+  const int sent = sending == Sending::on ? send_due(now) : 0;
+  flush_pending();
+  receive_ready();
+  return sent == 0 ? Turn::idle : Turn::some;
 }
 
-void MessageLoad::drain() {
-  const auto deadline = Clock::now() + kDrainTimeout;
-  while (received_ + damaged_ < sent_ && Clock::now() < deadline) receive_ready();
-}
-
-void MessageLoad::send_due(Clock::time_point now) {
+int MessageLoad::send_due(Clock::time_point now) {
   constexpr int kBurstMax = 64;  // then the receivers have their turn
-  for (int burst = 0; due_ <= now && burst < kBurstMax; ++burst, due_ += interval_) {
-    MessageFlow& flow = flows_[(sent_ + held_up_) % flows_.size()];
-    const MessageHead head{flow.flow, flow.sent, nanos(due_)};
-    std::memcpy(outbox_.data(), &head, sizeof head);
-    const auto sent = ::send(flow.from, outbox_.data(), size_, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN) throw_errno("send");
-    if (sent < 0) {  // the route is over its capacity at this rate
-      ++held_up_;
-      continue;
-    }
-    if (sent != std::ssize(outbox_)) throw std::runtime_error("a message was taken by halves");
-    ++flow.sent;
-    ++sent_;
+  int sent = 0;
+  for (; sent < kBurstMax && schedule_.is_due(now); ++sent) {
+    if (schedule_.lag(now) > kLate) ++tally_.late;
+    MessageFlow& flow = flows_[next_];
+    next_ = (next_ + 1) % flows_.size();
+    send(flow, nanos(schedule_.take()));
   }
+  return sent;
+}
+
+void MessageLoad::send(MessageFlow& flow, std::int64_t due_ns) {
+  if (flow.pending.size() + size_ > kPendingMax) {
+    ++tally_.unsent;
+    return;
+  }
+  const MessageHead head{flow.flow ^ seal_of(due_ns), flow.sent++, due_ns};
+  std::memcpy(outbox_.data(), &head, sizeof head);
+  ++tally_.sent;
+  tally_.sent_bytes += size_;
+  std::size_t taken = 0;
+  if (flow.pending.empty()) {
+    const auto sent = ::send(flow.from, outbox_.data(), size_, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) throw_errno("a pair was closed under load: send");
+    taken = sent < 0 ? 0 : static_cast<std::size_t>(sent);
+    if (taken == size_) return;
+    waiting_.push_back(&flow);
+  }
+  const auto rest = outbox_.begin() + static_cast<std::ptrdiff_t>(taken);
+  flow.pending.insert(flow.pending.end(), rest, outbox_.end());
+}
+
+void MessageLoad::flush_pending() {
+  std::erase_if(waiting_, [](MessageFlow* flow) {
+    auto& pending = flow->pending;
+    const auto sent =
+        ::send(flow->from, pending.data(), pending.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) throw_errno("a pair was closed under load: send");
+    if (sent > 0) pending.erase(pending.begin(), pending.begin() + sent);
+    return pending.empty();
+  });
 }
 
 void MessageLoad::receive_ready() {
@@ -143,7 +169,7 @@ void MessageLoad::receive(MessageFlow& flow) {
   std::ranges::copy(flow.partial, inbox_.begin());
   const auto got = ::recv(flow.to, &inbox_[kept], inbox_.size() - kept, MSG_DONTWAIT);
   if (got < 0 && errno == EAGAIN) return;
-  if (got < 0) throw_errno("recv");
+  if (got < 0) throw_errno("a pair was closed under load: receive");
   if (got == 0) throw std::runtime_error("a pair was closed under load");
   const auto now_ns = nanos(Clock::now());
   auto rest = std::span<const std::uint8_t>(inbox_).first(kept + static_cast<std::size_t>(got));
@@ -155,52 +181,44 @@ void MessageLoad::take(MessageFlow& flow, std::span<const std::uint8_t> message,
                        std::int64_t now_ns) {
   MessageHead head{};
   std::memcpy(&head, message.data(), sizeof head);
-  const auto filler = message.subspan(sizeof head);
-  if (head.flow != flow.flow || head.sequence != flow.received ||
-      std::memcmp(filler.data(), &outbox_[sizeof head], filler.size()) != 0) {
-    ++damaged_;
+  if (head.flow_sealed != (flow.flow ^ seal_of(head.due_ns)) || head.sequence != flow.received ||
+      std::memcmp(message.data() + sizeof head, outbox_.data() + sizeof head,
+                  size_ - sizeof head) != 0) {
+    ++tally_.damaged;
     return;
   }
   ++flow.received;
-  ++received_;
-  latencies_.add(now_ns - head.due_ns);
+  flow.received_bytes += size_;
+  ++tally_.delivered;
+  tally_.delivered_bytes += size_;
+  tally_.compared_bytes += size_;
+  latencies_.record(flow.flow, now_ns - head.due_ns);
 }
 
-Integrity MessageLoad::integrity() const {
-  return damaged_ == 0 && received_ == sent_ ? Integrity::intact : Integrity::damaged;
+void MessageLoad::stop() {
+  stopped_ = true;
+  for (MessageFlow& flow : flows_) flow.before_stop = flow.received;
+}
+
+Tally MessageLoad::tally() const {
+  Tally tally = tally_;
+  if (!stopped_) return tally;
+  tally.unfinished = static_cast<std::uint64_t>(std::ranges::count_if(
+      flows_, [](const auto& f) { return f.received < f.sent && f.received > f.before_stop; }));
+  return tally;
+}
+
+std::vector<std::uint64_t> MessageLoad::delivered_by_flow() const {
+  std::vector<std::uint64_t> bytes;
+  for (const auto& flow : flows_) bytes.push_back(flow.received_bytes);
+  return bytes;
 }
 
 }  // namespace
 
-Integrity run_tcp_messages(const TcpLoadOptions& options, const CpuAccount& account,
-                           Report& report) {
-  MessageLoad load(options);
-  load.run_for(options.warm_up_s);
-  load.forget_latencies();
-  const auto before = account.sample();
-  const auto received_before = load.received();
-  load.run_for(options.seconds);
-  const auto after = account.sample();
-  const auto received = load.received() - received_before;
-  load.drain();
-
-  const auto use = use_between(before, after);
-  const double millions = static_cast<double>(received) / 1e6;
-  report.add("load", "tcp_messages");
-  report.add("route", std::string(name_of(options.route.kind)));
-  report.add("pairs", options.pairs);
-  report.add("message_bytes", options.message_size);
-  report.add("offered_per_s", options.rate);
-  report.add("delivered_per_s", ratio(static_cast<double>(received), use.wall_s));
-  report.add("relay_cpu_s_per_million", ratio(use.relay_s, millions));
-  report.add("latency_p50_us", load.latencies().quantile_us(0.50));
-  report.add("latency_p99_us", load.latencies().quantile_us(0.99));
-  report.add("latency_p999_us", load.latencies().quantile_us(0.999));
-  report.add("held_up", load.held_up());
-  report.add("lost", load.sent() - load.received());
-  report.add("intact", std::uint64_t{load.integrity() == Integrity::intact});
-  report.add_use(use);
-  return load.integrity();
+std::unique_ptr<Load> make_tcp_messages(std::vector<SocketPair> pairs,
+                                        const MessageOptions& options) {
+  return std::make_unique<MessageLoad>(std::move(pairs), options);
 }
 
 }  // namespace tandem::bench
