@@ -79,7 +79,7 @@ TEST_CASE("what is no sample is refused by its line's number") {
 
 TEST_CASE("labels are bounded") {
   std::string line = "a{";
-  for (int i = 0; i < 64; ++i) line += "l" + std::to_string(i) + "=\"\",";
+  for (int i = 0; i < 64; ++i) line.append("l").append(std::to_string(i)).append("=\"\",");
   CHECK(parsed(line + "} 1").at(0).labels.size() == 64);
   CHECK(refusal(line + "more=\"\"} 1") == "line 1 is no sample");
 }
