@@ -193,7 +193,8 @@ void add_find_limit(CLI::App& app, FindLimitOptions& find) {
 
 void add_server(CLI::App& app, Typed& typed, ServerOptions& server) {
   app.add_flag("-s,--server", typed.server, "have the B ends of other hosts' runs");
-  app.add_option("-p,--port", typed.port, "control port")->capture_default_str();
+  app.add_option("-p,--port", typed.port, "control port; 0: any that is free")
+      ->capture_default_str();
   app.add_option("-B,--bind", typed.bind, "where to listen; 0.0.0.0 or :: for other hosts")
       ->capture_default_str();
   app.add_flag("-1,--one-off", server.once, "end after one run");
@@ -374,9 +375,10 @@ void finish_sessions(const Typed& typed, Command& command, SessionsOptions& sess
 }
 
 void finish_server(const Typed& typed, ServerOptions& server) {
+  const bool v6 = typed.bind.find(':') != std::string::npos;
   server.control =
-      parse_address(typed.bind.find(':') == std::string::npos ? typed.bind : "[" + typed.bind + "]",
-                    {.host = {}, .port = typed.port});
+      parse_address(v6 ? "[" + typed.bind + "]" : typed.bind, {.host = {}, .port = kControlPort})
+          .with_port(typed.port);
   if (!typed.relay.empty()) server.relay = parse_address(typed.relay, {.host = {}, .port = 7777});
   if (!typed.pairing.empty()) server.pairing = parse_address(typed.pairing);
   if (!typed.sink.empty()) server.sink = parse_address(typed.sink, {.host = "127.0.0.1"});
