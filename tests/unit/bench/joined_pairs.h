@@ -39,6 +39,18 @@ inline std::vector<SocketPair> udp_pairs(std::size_t count) {
   return join_udp_pairs(route, count, Ends::both, std::move(door));
 }
 
+// One pair whose socket says when it takes no more, which loopback's UDP never does: a Unix one
+// with a small buffer.
+inline std::vector<SocketPair> narrow_pair() {
+  std::array<int, 2> ends;
+  require(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
+  std::vector<SocketPair> pairs(1);
+  pairs[0].a = Socket(ends[0]);
+  pairs[0].b = Socket(ends[1]);
+  set_option(ends[0], SOL_SOCKET, SO_SNDBUF, 8192, "SO_SNDBUF");
+  return pairs;
+}
+
 // Each end alone, as where they are on two hosts.
 inline std::vector<SocketPair> take_b(std::vector<SocketPair>& pairs) {
   std::vector<SocketPair> b(pairs.size());

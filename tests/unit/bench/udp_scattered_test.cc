@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <array>
 #include <numeric>
 
 #include "bench/load/quantities.h"
@@ -121,12 +120,7 @@ TEST_CASE("each end alone, as on two hosts") {
 }
 
 TEST_CASE("what the socket does not take is not offered, and no loss") {
-  // A Unix socket's queue holds few datagrams and says so, which loopback's UDP never does.
-  std::array<int, 2> ends;
-  require(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
-  std::vector<SocketPair> pairs;
-  pairs.push_back({.a = Socket(ends[0]), .b = Socket(ends[1])});
-  const auto load = scattered(std::move(pairs), {.per_second = 1e6, .batch = 1024});
+  const auto load = scattered(narrow_pair(), {.per_second = 1e6, .batch = 1024});
   const auto begun = Clock::now();
   load->start(begun);
   for (auto now = begun; now < begun + 3ms; now += 1ms) (void)load->turn(now, Sending::on);
