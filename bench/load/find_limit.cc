@@ -87,7 +87,10 @@ LimitTrial Search::try_rate(double kpps) {
 }
 
 double Search::bisect(double good, double bad, double lost_fraction_max) {
-  while (bad - good > options_.resolution * bad && !interrupted_) {
+  // A trial of fewer datagrams says nothing: where even those were missing, no rate is good.
+  constexpr double kDatagramsMin = 100;
+  const double least_kpps = kDatagramsMin / 1e3 / scene_.timing.seconds;
+  while (bad - good > options_.resolution * bad && bad > least_kpps && !interrupted_) {
     const double middle = (good + bad) / 2;
     (missing_at(middle) <= lost_fraction_max ? good : bad) = middle;
   }

@@ -109,11 +109,12 @@ Leg datagram_leg(const Scene& scene, UdpShape shape, const UdpOptions& options) 
 Leg message_leg(const Scene& scene, Transport transport, const MessageOptions& options) {
   const FarRequest request{.transport = transport, .load = FarLoad::echo, .pairs = scene.pairs};
   return leg_of(scene, join(scene, request),
-                [&](std::vector<SocketPair> pairs, std::size_t, double share) {
+                [&](std::vector<SocketPair> pairs, std::size_t first, double share) {
                   MessageOptions part = options;
                   part.per_second *= share;
-                  return transport == Transport::tcp ? make_tcp_messages(std::move(pairs), part)
-                                                     : make_udp_messages(std::move(pairs), part);
+                  return transport == Transport::tcp
+                             ? make_tcp_messages(std::move(pairs), part, first)
+                             : make_udp_messages(std::move(pairs), part, first);
                 });
 }
 

@@ -37,6 +37,7 @@ struct MessageOptions {
 // Open loop: a message that the socket does not take waits, and its latency counts from when it was
 // due. Where B is on another host that echoes (echo_load.h), A receives what it sent.
 [[nodiscard]] std::unique_ptr<Load> make_tcp_messages(std::vector<SocketPair> pairs,
-                                                      const MessageOptions& options);
+                                                      const MessageOptions& options,
+                                                      std::size_t first_pair = 0);
 
 }  // namespace tandem::bench

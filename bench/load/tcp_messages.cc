@@ -31,8 +31,8 @@ static_assert(sizeof(MessageHead) == kMessageSizeMin);
 
 struct MessageFlow {
   int from;
-  int to;  // the same where the other host echoes
-  std::uint32_t flow;
+  int to;              // the same where the other host echoes
+  std::uint32_t flow;  // among all of the run
   std::uint32_t sent = 0;
   std::uint32_t received = 0;
   std::uint32_t before_stop = 0;      // of what has been received
@@ -44,7 +44,7 @@ struct MessageFlow {
 // Spins: a generator that sleeps would add its own wake-up to every latency.
 class MessageLoad : public Load {
  public:
-  MessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options);
+  MessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options, std::size_t first_pair);
 
   void start(Clock::time_point now) override {
     schedule_.restart(now);
@@ -81,7 +81,8 @@ class MessageLoad : public Load {
   LatencyMeter latencies_;
 };
 
-MessageLoad::MessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options)
+MessageLoad::MessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options,
+                         std::size_t first_pair)
     : size_(options.size),
       pairs_(std::move(pairs)),
       outbox_(size_, std::uint8_t{0x5a}),
@@ -96,7 +97,7 @@ MessageLoad::MessageLoad(std::vector<SocketPair> pairs, const MessageOptions& op
     set_nonblocking(receiver.fd());
     flows_.push_back({.from = pair.a.fd(),
                       .to = receiver.fd(),
-                      .flow = static_cast<std::uint32_t>(flows_.size()),
+                      .flow = static_cast<std::uint32_t>(first_pair + flows_.size()),
                       .pending = {},
                       .partial = {}});
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &flows_.back()}};
@@ -192,7 +193,7 @@ void MessageLoad::take(MessageFlow& flow, std::span<const std::uint8_t> message,
   ++tally_.delivered;
   tally_.delivered_bytes += size_;
   tally_.compared_bytes += size_;
-  latencies_.record(flow.flow, now_ns - head.due_ns);
+  latencies_.record(static_cast<std::size_t>(&flow - flows_.data()), now_ns - head.due_ns);
 }
 
 void MessageLoad::stop() {
@@ -217,8 +218,8 @@ std::vector<std::uint64_t> MessageLoad::delivered_by_flow() const {
 }  // namespace
 
 std::unique_ptr<Load> make_tcp_messages(std::vector<SocketPair> pairs,
-                                        const MessageOptions& options) {
-  return std::make_unique<MessageLoad>(std::move(pairs), options);
+                                        const MessageOptions& options, std::size_t first_pair) {
+  return std::make_unique<MessageLoad>(std::move(pairs), options, first_pair);
 }
 
 }  // namespace tandem::bench

@@ -38,6 +38,7 @@ struct UdpOptions {
 // Timed datagrams, open loop; forward only. Where B is on another host that echoes (echo_load.h), A
 // receives what it sent.
 [[nodiscard]] std::unique_ptr<Load> make_udp_messages(std::vector<SocketPair> pairs,
-                                                      const MessageOptions& options);
+                                                      const MessageOptions& options,
+                                                      std::size_t first_pair = 0);
 
 }  // namespace tandem::bench

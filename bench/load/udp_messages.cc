@@ -22,7 +22,8 @@ constexpr int kBurstMax = 64;
 // a datagram that is looked for in the wrong place looks late. It spins, as the TCP one does.
 class DatagramMessageLoad : public Load {
  public:
-  DatagramMessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options);
+  DatagramMessageLoad(std::vector<SocketPair> pairs, const MessageOptions& options,
+                      std::size_t first_pair);
 
   void start(Clock::time_point now) override { schedule_.restart(now); }
   Turn turn(Clock::time_point now, Sending sending) override;
@@ -44,6 +45,7 @@ class DatagramMessageLoad : public Load {
   void receive(std::size_t flow);
 
   std::vector<SocketPair> pairs_;
+  std::size_t first_pair_;
   std::size_t header_size_;
   std::vector<std::uint32_t> next_numbers_;
   std::vector<std::uint8_t> outbox_;
@@ -57,13 +59,14 @@ class DatagramMessageLoad : public Load {
 };
 
 DatagramMessageLoad::DatagramMessageLoad(std::vector<SocketPair> pairs,
-                                         const MessageOptions& options)
+                                         const MessageOptions& options, std::size_t first_pair)
     : pairs_(std::move(pairs)),
+      first_pair_(first_pair),
       header_size_(pairs_.front().header[0] == 0 ? 0 : kDataHeaderSize),
       next_numbers_(pairs_.size()),
       outbox_(header_size_ + options.size),
       inbox_(header_size_ + options.size + 1),
-      check_(pairs_.size(), 0, {.sizes = {options.size}, .timed = true}, Verify::full),
+      check_(pairs_.size(), first_pair, {.sizes = {options.size}, .timed = true}, Verify::full),
       latencies_(pairs_.size()),
       epoll_(require(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       schedule_(options.per_second) {
@@ -98,7 +101,7 @@ int DatagramMessageLoad::send_due(Clock::time_point now) {
 void DatagramMessageLoad::send(std::size_t flow, std::int64_t due_ns) {
   const auto payload = std::span(outbox_).subspan(header_size_);
   std::copy_n(pairs_[flow].header.begin(), header_size_, outbox_.begin());
-  stamp_payload(payload, static_cast<std::uint32_t>(flow), next_numbers_[flow]);
+  stamp_payload(payload, static_cast<std::uint32_t>(first_pair_ + flow), next_numbers_[flow]);
   stamp_due(payload, due_ns);
   const int fd = pairs_[flow].a.fd();
   if (::send(fd, outbox_.data(), outbox_.size(), MSG_DONTWAIT) >= 0) {
@@ -140,8 +143,8 @@ void DatagramMessageLoad::receive(std::size_t flow) {
 }  // namespace
 
 std::unique_ptr<Load> make_udp_messages(std::vector<SocketPair> pairs,
-                                        const MessageOptions& options) {
-  return std::make_unique<DatagramMessageLoad>(std::move(pairs), options);
+                                        const MessageOptions& options, std::size_t first_pair) {
+  return std::make_unique<DatagramMessageLoad>(std::move(pairs), options, first_pair);
 }
 
 }  // namespace tandem::bench

@@ -225,7 +225,7 @@ class HttpServer:
 
 class UdpProxy:
     """Forwards each client's datagrams from a socket of its own to one port: a sink's, or that of
-    a `relay`. `alter(datagram)` gives those that go on in place of one payload that a client sends."""
+    a `relay`. `alter(datagram)` gives what goes on in place of one payload that a client sends."""
 
     def __init__(self, relay: int | None = None, alter=None):
         self.port = free_port()

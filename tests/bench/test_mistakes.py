@@ -7,16 +7,17 @@ import sys
 import unittest
 from pathlib import Path
 
-from bench_case import Bench, BenchTest, Server
-from harness import UNLISTED_KEY, V4, eventually, free_port
+from bench_case import PATIENCE_S, Bench, BenchTest, Finished, Server
+from harness import UNLISTED_KEY, V4, eventually, free_port, in_threads
 from stand_ins import Closing, HttpServer, Silent, TcpProxy
 
 SECONDS_MAX = 15  # an idle machine needs 10 at the most
+MODES = ("tcp", "udp", "latency", "find-limit", "sessions", "reflect")
 
 
 class MistakeTest(BenchTest):
-    def assertRefused(self, bench: Bench, said: str):
-        done = bench.finish()
+    def assertRefused(self, bench: Bench, said: str, done: Finished | None = None):
+        done = done or bench.finish()
         call = f"{bench.command}\n{done.stdout}{done.stderr}"
         self.assertEqual(done.code, 1, call)
         self.assertEqual(done.stdout, "", call)
@@ -26,10 +27,11 @@ class MistakeTest(BenchTest):
 
     def assertAllRefused(self, calls):
         """All at once: most of them wait for what does not come."""
-        running = [(self.spawn(*arguments), said) for arguments, said in calls]
-        for bench, said in running:
+        running = [self.spawn(*arguments) for arguments, _ in calls]
+        results = in_threads(*(bench.finish for bench in running), timeout=PATIENCE_S)
+        for bench, (_, said), done in zip(running, calls, results):
             with self.subTest(bench.command[1:]):
-                self.assertRefused(bench, said)
+                self.assertRefused(bench, said, done)
 
 
 class CommandLineTest(MistakeTest):
@@ -137,9 +139,9 @@ class CommandLineTest(MistakeTest):
             with self.subTest(arguments):
                 done = self.run_bench(*arguments)
                 self.assertEqual(done.stderr, "")
-                for mode in ("tcp", "udp", "latency", "find-limit", "sessions", "reflect", "server"):
+                for mode in (*MODES, "server"):
                     self.assertRegex(done.stdout, rf"(?m)^  {mode}\s")
-        for mode in ("tcp", "udp", "latency", "find-limit", "sessions", "reflect"):
+        for mode in MODES:
             self.assertIn("--relay", self.run_bench(mode, "--help").stdout)
 
     def test_version(self):
@@ -180,7 +182,8 @@ class OtherSideTest(MistakeTest):
         with Silent() as silent, Closing() as closing:
             keys = ("--relay", silent.place, *self.key_file())
             self.assertAllRefused([
-                *(((*mode, *keys, *self.RUN), f"is {silent.place} a relay") for mode in self.modes()),
+                *(((*mode, *keys, *self.RUN), f"is {silent.place} a relay")
+                  for mode in self.modes()),
                 (("sessions", "--kind", "tcp", *keys, "--count", "2"), silent.place),
                 (("sessions", "--kind", "udp", *keys, "--count", "2"), silent.place),
                 (("tcp", "--pairing", silent.place, "--greetings", self.greetings(), "-P", "1"),
@@ -190,7 +193,8 @@ class OtherSideTest(MistakeTest):
                  f"nobody connected to {V4}:{ports[0]}"),
                 (("udp", "--via", silent.place, "--sink", ports[1], *self.RUN),
                  f"no datagram .*{silent.place}"),
-                (("udp", "--via", nobody, "--sink", ports[2], *self.RUN), f"no datagram .*{nobody}"),
+                (("udp", "--via", nobody, "--sink", ports[2], *self.RUN),
+                 f"no datagram .*{nobody}"),
                 (("tcp", "--via", closing.place, "--sink", ports[3], *self.RUN),
                  f"nobody connected to {V4}:{ports[3]}|send"),
             ])

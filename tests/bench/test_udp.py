@@ -5,8 +5,8 @@ import signal
 import time
 import unittest
 
-from bench_case import SHORT, BenchTest, on_a_machine_that_runs
-from harness import V6, eventually
+from bench_case import SHORT, BenchTest, Server, on_a_machine_that_runs
+from harness import V4, V6, eventually
 from stand_ins import MirroringUdpProxy, UdpProxy
 
 # Scattered in a closed loop, at a rate, a mix of sizes; trains.
@@ -75,7 +75,9 @@ class UdpTest(BenchTest):
             for _ in range(3):
                 self.relay.signal(signal.SIGSTOP)
                 try:
-                    time.sleep(0.05)  # more than the 20 ms after which what is silent is given up
+                    # Standing still is the load here: for more than the 20 ms after which what is
+                    # silent is given up.
+                    time.sleep(0.05)
                 finally:
                     self.relay.signal(signal.SIGCONT)
                 seen = self.growth(before, "forwarded")
@@ -115,6 +117,12 @@ class UdpTest(BenchTest):
                 report = self.datagrams(*way, "-P", "4", "--rate", "200", "--via", proxy.place,
                                         "--sink", f"{proxy.SINK}:*")
                 self.assertEqual(proxy.payloads, report["summary"]["sent"])
+
+    def test_where_a_server_listens_for_the_proxy(self):
+        with UdpProxy() as proxy:
+            server = self.spawn("-p", "0", "--sink", proxy.sink_port, kind=Server)
+            self.datagrams("-c", V4, "-p", server.port, "-P", "3", "-b", "50K", "--bidir", "--via",
+                           proxy.place, "--sink", proxy.sink_port)
 
     def test_as_iperf3_is_called(self):
         report = self.measure("-u", "--direct", "-P", "4", *SHORT)
