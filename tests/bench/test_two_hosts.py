@@ -124,7 +124,7 @@ class LoadTest(TwoHostsTest):
             if route:
                 self.assertDatagrams(before, report["summary"])
 
-        self.each([("-b", "100K"), ("-b", "100K", "-R"), ("--train", "-P", "1", "--rate", "640"),
+        self.each([("-b", "100K", "-R"), ("--train", "-P", "1", "--rate", "640"),
                    ("-b", "50K", "--bidir", "-l", "imix")], check)
 
     def test_udp_at_the_rate_of_iperf3(self):
