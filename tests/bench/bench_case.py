@@ -81,8 +81,8 @@ class Server(Bench):
 
 
 def on_a_machine_that_runs(check, attempts: int = 3):
-    """For figures that are exact unless some process stood still for half a second, which is how
-    long tandem-bench waits for the last datagrams: once of so many times it did not."""
+    """For figures that are as expected unless some process stood still for half a second, which is
+    how long tandem-bench waits for the last datagrams: once of so many times it did not."""
     for left in reversed(range(attempts)):
         try:
             return check()
@@ -224,9 +224,10 @@ class BenchTest(RelayTest):
             self.assertLessEqual(latency["max_us"], uppers[-1])
 
     def assertCarried(self, report: dict):
-        """Something came through, and all of it as it was sent."""
+        """Something came through, and all of it as it was sent. Not necessarily in the measured
+        time: a busy machine may have given these processes none of it."""
         summary = report["summary"]
         self.assertEqual(summary["intact"], 1)
-        self.assertGreater(summary.get("delivered_bytes", summary.get("delivered")), 0, report)
+        self.assertGreater(summary.get("delivered", summary.get("compared_bytes")), 0, report)
         for key in ("damaged", "duplicated", "lost_bytes"):
             self.assertEqual(summary.get(key, 0), 0, key)

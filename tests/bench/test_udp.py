@@ -38,9 +38,12 @@ class UdpTest(BenchTest):
                 self.assertLessEqual(batches, self.growth(before, "received"))
 
     def test_the_relays_cpu(self):
-        summary = self.datagrams("-P", "20", *self.relay_route(), *self.watched())["summary"]
-        self.assertGreater(summary["relay_cpu_s"], 0)
-        self.assertGreater(summary["packets_per_relay_cpu_s"], 0)
+        def once():
+            summary = self.datagrams("-P", "20", *self.relay_route(), *self.watched())["summary"]
+            self.assertGreater(summary["relay_cpu_s"], 0)
+            self.assertGreater(summary["packets_per_relay_cpu_s"], 0)
+
+        on_a_machine_that_runs(once)
 
     def test_straight(self):
         for way in WAYS[2], WAYS[3], WAYS[5], WAYS[7]:
