@@ -31,11 +31,15 @@ EvpMacContext new_context() {
 }
 
 // A failure here is memory that is gone or a provider without SHA-256: nothing a peer can cause.
-Secret finish(EVP_MAC_CTX* context, std::span<const std::uint8_t> data) {
-  std::array<std::uint8_t, 32> mac;
+WholeMac finish(EVP_MAC_CTX* context, std::span<const std::uint8_t> data) {
+  WholeMac mac;
   std::size_t size = 0;
   TANDEM_CHECK(EVP_MAC_update(context, data.data(), data.size()) == 1);
   TANDEM_CHECK(EVP_MAC_final(context, mac.data(), &size, mac.size()) == 1 && size == mac.size());
+  return mac;
+}
+
+Secret cut(const WholeMac& mac) {
   Secret secret;
   std::copy_n(mac.begin(), secret.size(), secret.begin());
   return secret;
@@ -50,10 +54,14 @@ Hmac::Hmac(std::span<const std::uint8_t> key) : context_(new_context()) {
 // Without a key it starts over from the key's prepared state (EVP_MAC(3), EVP_MAC_init).
 Secret Hmac::mac16(std::span<const std::uint8_t> data) {
   TANDEM_CHECK(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1);
-  return finish(context_.get(), data);
+  return cut(finish(context_.get(), data));
 }
 
 Secret mac16(std::span<const std::uint8_t> key, std::span<const std::uint8_t> data) {
+  return cut(mac32(key, data));
+}
+
+WholeMac mac32(std::span<const std::uint8_t> key, std::span<const std::uint8_t> data) {
   // one for each thread, so that a call only keys it
   thread_local const EvpMacContext context(new_context());
   TANDEM_CHECK(EVP_MAC_init(context.get(), key.data(), key.size(), nullptr) == 1);

@@ -1,5 +1,5 @@
-// HMAC-SHA-256 (RFC 2104), cut to the first 16 bytes as every MAC of the protocol is. Stands on
-// OpenSSL's EVP_MAC; knows neither tokens nor keys' ids.
+// HMAC-SHA-256 (RFC 2104), cut to the first 16 bytes as every MAC of the relay's protocol is, or
+// whole as JWTs have it. Stands on OpenSSL's EVP_MAC; knows neither tokens nor keys' ids.
 #pragma once
 
 #include <openssl/evp.h>
@@ -12,6 +12,7 @@
 namespace tandem {
 
 using Secret = std::array<std::uint8_t, 16>;
+using WholeMac = std::array<std::uint8_t, 32>;
 
 struct EvpMacFree {
   void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
@@ -34,6 +35,9 @@ class Hmac {
 
 // The same with a key that is used once: a proof made with a token's secret, or minting. 1 us.
 [[nodiscard]] Secret mac16(std::span<const std::uint8_t> key, std::span<const std::uint8_t> data);
+
+// Not cut.
+[[nodiscard]] WholeMac mac32(std::span<const std::uint8_t> key, std::span<const std::uint8_t> data);
 
 // In time that depends on the lengths alone; different lengths are not equal.
 [[nodiscard]] bool constant_time_equal(std::span<const std::uint8_t> a,

@@ -29,4 +29,10 @@ using Metrics = std::vector<Metric>;
 void append_histogram(Metrics& into, std::string_view name, std::string_view help,
                       const std::string& labels, std::span<const Counter> buckets, uint64_t sum);
 
+// The same for bounds of any kind: counts[i] is of what is at most bounds[i] and above the one
+// before, one more count of all that is larger. The sum is in the bounds' unit.
+void append_histogram(Metrics& into, std::string_view name, std::string_view help,
+                      const std::string& labels, std::span<const double> bounds,
+                      std::span<const uint64_t> counts, double sum);
+
 }  // namespace tandem

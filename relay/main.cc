@@ -14,6 +14,7 @@
 #include "relay/shard_pool.h"
 #include "relay/shard_settings.h"
 #include "room/control_core.h"
+#include "room/jwt_keys.h"
 #include "room/version.h"
 
 namespace tandem {
@@ -65,6 +66,17 @@ Result<Keyring, std::string> load_keys(const Config& config) {
   return keys;
 }
 
+Result<JwtKeys, std::string> load_client_keys(const Config& config) {
+  const std::string& path = config.room.jwt_secret_file;
+  const bool ours = path == config.state_dir + "/jwt_secret";
+  auto file = load_jwt_keys(path, ours);
+  if (!file) return unexpected(file.error());
+  if (file->made) log(LogLevel::info, "main", "client secret made", {{"file", path}});
+  if (file->readable_by_others)
+    log(LogLevel::warn, "main", "client secret is readable by others", {{"file", path}});
+  return std::move(file->keys);
+}
+
 Result<std::string, std::string> load_operator_token(const Config& config) {
   const std::string& path = config.admin.token_file;
   const auto file = read_or_make_secret(path, [] { return random_hex(32) + "\n"; });
@@ -114,6 +126,9 @@ class Daemon {
     keys_ = std::move(*keys);
     auto operator_token = load_operator_token(config_);
     if (!operator_token) return unexpected(operator_token.error());
+    auto client_keys = load_client_keys(config_);
+    if (!client_keys) return unexpected(client_keys.error());
+    client_keys_ = std::move(*client_keys);
     const auto plan = plan_cpus(config_.engine, online_cpus());
     if (!plan) return unexpected(plan.error());
     wake_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -141,6 +156,7 @@ class Daemon {
   ControlHooks hooks(std::string operator_token) {
     return {.reload = [this](ReloadDone done) { reload(std::move(done)); },
             .keyring = [this]() -> const Keyring& { return keys_; },
+            .jwt_keys = [this]() -> const JwtKeys& { return client_keys_; },
             .operator_token = std::move(operator_token),
             .on_tick = [this] { proxy_->tick(monotonic_now()); }};
   }
@@ -150,6 +166,8 @@ class Daemon {
     if (!loaded) return done(unexpected(to_string(loaded.error())));
     auto keys = load_keys(*loaded);
     if (!keys) return done(unexpected(keys.error()));
+    auto client_keys = load_client_keys(*loaded);
+    if (!client_keys) return done(unexpected(client_keys.error()));
     ReloadReport report;
     for (const KeyChange& change : diff(config_, *loaded)) {
       (change.applies == Applies::live ? report.applied : report.needs_restart)
@@ -157,6 +175,7 @@ class Daemon {
     }
     config_ = apply_live(config_, *loaded);
     keys_ = std::move(*keys);
+    client_keys_ = std::move(*client_keys);
     if (auto log_started = start_log(config_.log); !log_started) {
       log(LogLevel::error, "main", log_started.error());
     }
@@ -173,6 +192,7 @@ class Daemon {
   Arguments arguments_;
   Config config_;
   Keyring keys_;
+  JwtKeys client_keys_;
   int wake_ = -1;
   // In the order of their making; they end the other way round.
   std::unique_ptr<ShardPool> pool_;

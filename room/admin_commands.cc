@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/assert.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/token.h"
@@ -10,6 +11,8 @@
 
 namespace tandem {
 namespace {
+
+const AdminError kNoRoom{AdminErrorCode::not_found, "there is no such room"};
 
 // Why the relay did not, or nothing where it did.
 std::optional<AdminError> refusal_of(RelayOutcome outcome) {
@@ -62,7 +65,13 @@ void log_change(const AdminRequest& request) {
           [&](const admin::SetLogLevel& set) {
             note("log level", {{"level", log_level_name(set.level)}});
           },
+          [&](const admin::CloseRoom& room) {
+            note("close room", {{"room", room.name}});
+          },
           [&](const MintRequest&) { note("mint"); },
+          [&](const admin::Backup& backup) {
+            note("backup", {{"path", backup.path}});
+          },
           [](const auto&) {},
       },
       request);
@@ -114,9 +123,32 @@ void AdminCommands::execute(const AdminRequest& request, const Answer& answer) {
             set_log_level(set.level);
             answer(encode_done());
           },
+          [&](const admin::Backup& backup) { back_up(backup.path, answer); },
           [&](const admin::Version&) { answer(encode_version(version())); },
+          [&](const auto&) { execute_on_rooms(request, answer); },
       },
       request);
+}
+
+void AdminCommands::execute_on_rooms(const AdminRequest& request, const Answer& answer) {
+  const RoomAdmin& rooms = sources_.rooms;
+  if (!rooms.rooms)
+    return answer(encode_error({AdminErrorCode::refused, "this node has no rooms: room.enabled"}));
+  if (const auto* all = std::get_if<admin::Rooms>(&request))
+    return answer(encode_rooms(rooms.rooms(all->max)));
+  if (const auto* clients = std::get_if<admin::Clients>(&request))
+    return answer(encode_clients(rooms.clients(clients->max)));
+  if (const auto* closed = std::get_if<admin::CloseRoom>(&request))
+    return answer(close_room(closed->name));
+  const auto* one = std::get_if<admin::Room>(&request);
+  TANDEM_CHECK(one != nullptr);
+  const auto view = rooms.room(one->name);
+  answer(view ? encode_room(*view) : encode_error(kNoRoom));
+}
+
+std::string AdminCommands::close_room(std::string_view name) const {
+  const auto view = sources_.rooms.room(name);
+  return view && sources_.rooms.close(view->record.id) ? encode_done() : encode_error(kNoRoom);
 }
 
 std::string AdminCommands::mint(const MintRequest& request) const {
@@ -125,6 +157,15 @@ std::string AdminCommands::mint(const MintRequest& request) const {
       mint_tokens(sources_.keyring(), request, session_id, unix_now(), sources_.token_max_age_s());
   if (!minted) return encode_error({AdminErrorCode::bad_request, minted.error()});
   return encode_minted(*minted);
+}
+
+void AdminCommands::back_up(const std::string& path, const Answer& answer) const {
+  if (!sources_.backup)
+    return answer(encode_error({AdminErrorCode::refused, "the daemon keeps no database"}));
+  sources_.backup(path, [answer](const Result<BackupReport, std::string>& report) {
+    answer(report ? encode_backed_up(report->path, report->bytes)
+                  : encode_error({AdminErrorCode::failed, report.error()}));
+  });
 }
 
 std::string AdminCommands::switch_draining(bool draining) const {

@@ -4,17 +4,28 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/relay_control.h"
 #include "room/admin_protocol.h"
 #include "room/control_hooks.h"
 #include "room/node_report.h"
+#include "room/storage/store.h"
 
 namespace tandem {
 
 enum class DrainSwitch : std::uint8_t { switched, stopping };
+
+// What the operator asks of the rooms; none of it is set where room.enabled is off.
+struct RoomAdmin {
+  std::function<std::vector<RoomView>(std::size_t most)> rooms;
+  std::function<std::optional<RoomView>(std::string_view id_or_code)> room;
+  std::function<bool(std::string_view id)> close;  // false: there is no such room
+  std::function<std::vector<ClientView>(std::size_t most)> clients;
+};
 
 struct AdminSources {
   std::function<NodeState()> node;
@@ -23,6 +34,8 @@ struct AdminSources {
   // `stopping`: the process is on its way out and cannot be undrained.
   std::function<DrainSwitch(bool draining)> set_draining;
   std::function<std::uint32_t()> token_max_age_s;  // a reload may change it
+  RoomAdmin rooms = {};
+  std::function<void(std::string path, BackupDone done)> backup = {};  // empty: no store
 };
 
 class AdminCommands {
@@ -37,8 +50,11 @@ class AdminCommands {
 
  private:
   void execute(const AdminRequest& request, const Answer& answer);
+  void execute_on_rooms(const AdminRequest& request, const Answer& answer);
+  [[nodiscard]] std::string close_room(std::string_view name) const;
   [[nodiscard]] std::string mint(const MintRequest& request) const;
   [[nodiscard]] std::string switch_draining(bool draining) const;
+  void back_up(const std::string& path, const Answer& answer) const;
 
   RelayControl& relay_;
   AdminSources sources_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 
 #include "common/token.h"
 #include "room/overloaded.h"
+#include "room/row_json.h"
 
 namespace tandem {
 namespace {
@@ -122,7 +124,16 @@ class Fields {
 using Decoded = Result<AdminRequest, AdminError>;
 
 constexpr std::string_view kIdExpected = "a session id: 16 hex digits";
+constexpr std::string_view kPathExpected =
+    "an absolute path of at most 1024 bytes, without control characters";
 constexpr std::string_view kNetworkExpected = "an address or a network: 192.0.2.7, 2001:db8::/32";
+
+constexpr std::string_view kRoomExpected = "a room's id or its code";
+
+std::optional<std::string> parse_room_name(std::string_view text) {
+  if (text.empty() || text.size() > kAdminRoomNameMax) return std::nullopt;
+  return std::string(text);
+}
 
 Decoded decode_mint(Fields& fields) {
   const MintRequest defaults;
@@ -152,12 +163,16 @@ Decoded decode_block(Fields& fields) {
   return fields.finish(block);
 }
 
+std::optional<std::string> parse_path(std::string_view path) {
+  return is_admin_path(path) ? std::optional(std::string(path)) : std::nullopt;
+}
+
 Decoded decode_command(std::string_view command, Fields& fields) {
   const auto id = [&] { return fields.required("id", kIdExpected, parse_session_id); };
   if (command == "status") return fields.finish(admin::Status{});
   if (command == "sessions")
     return fields.finish(
-        admin::Sessions{fields.number<std::uint32_t>("max", 50, 1, kAdminSessionsMax)});
+        admin::Sessions{fields.number<std::uint32_t>("max", 50, 1, kAdminRowsMax)});
   if (command == "session") return fields.finish(admin::Session{id()});
   if (command == "kick") return fields.finish(admin::Kick{id()});
   if (command == "block") return decode_block(fields);
@@ -172,6 +187,14 @@ Decoded decode_command(std::string_view command, Fields& fields) {
   if (command == "loglevel")
     return fields.finish(admin::SetLogLevel{
         fields.required("level", "debug, info, warn, error or fatal", parse_log_level)});
+  const auto rows = [&] { return fields.number<std::uint32_t>("max", 50, 1, kAdminRowsMax); };
+  const auto room = [&] { return fields.required("room", kRoomExpected, parse_room_name); };
+  if (command == "rooms") return fields.finish(admin::Rooms{rows()});
+  if (command == "room") return fields.finish(admin::Room{room()});
+  if (command == "closeroom") return fields.finish(admin::CloseRoom{room()});
+  if (command == "clients") return fields.finish(admin::Clients{rows()});
+  if (command == "backup")
+    return fields.finish(admin::Backup{fields.required("path", kPathExpected, parse_path)});
   if (command == "version") return fields.finish(admin::Version{});
   return unexpected(AdminError{AdminErrorCode::bad_request, "there is no such command"});
 }
@@ -218,46 +241,63 @@ Json request_json(const AdminRequest& request) {
           [](const admin::SetLogLevel& set) {
             return Json{{"command", "loglevel"}, {"level", log_level_name(set.level)}};
           },
+          [](const admin::Rooms& rooms) {
+            return Json{{"command", "rooms"}, {"max", rooms.max}};
+          },
+          [](const admin::Room& room) {
+            return Json{{"command", "room"}, {"room", room.name}};
+          },
+          [](const admin::CloseRoom& room) {
+            return Json{{"command", "closeroom"}, {"room", room.name}};
+          },
+          [](const admin::Clients& clients) {
+            return Json{{"command", "clients"}, {"max", clients.max}};
+          },
+          [](const admin::Backup& backup) {
+            return Json{{"command", "backup"}, {"path", backup.path}};
+          },
           [&](const admin::Version&) { return plain("version"); },
       },
       request);
 }
 
-Json endpoint_json(const Endpoint& endpoint) {
-  return endpoint.port == 0 ? Json(nullptr) : Json(to_string(endpoint));
+Json room_json(const RoomView& view) {
+  const RoomRecord& room = view.record;
+  return {{"id", room.id},
+          {"code", room.code},
+          {"name", room.name},
+          {"gameId", room.game_id},
+          {"gameVersion", room.game_version},
+          {"region", room.region},
+          {"hostId", room.host_id},
+          {"visibility", visibility_name(room.visibility)},
+          {"locked", room.locked},
+          {"players", room.players.size()},
+          {"connected", view.connected},
+          {"maxPlayers", room.max_players},
+          {"messages", view.messages},
+          {"createdAt", room.created_at}};
 }
 
-Json end_json(const SessionEnd& end) {
-  return {{"udp", endpoint_json(end.udp)},
-          {"tcp", endpoint_json(end.tcp)},
-          {"tcpStreams", end.tcp_streams},
-          {"bytes", end.bytes},
-          {"packets", end.packets}};
+Json player_json(const PlayerRecord& player) {
+  return {{"clientId", player.client_id},
+          {"seat", player.player_id},
+          {"name", player.name},
+          {"joinedAt", player.joined_at},
+          {"ready", player.ready}};
 }
 
-Json session_json(const SessionRow& row) {
-  return {{"id", format_session_id(row.session_id)},
-          {"shard", row.shard},
-          {"paired", row.paired},
-          {"ageMs", row.age / kNanosPerMillisecond},
-          {"idleMs", row.idle / kNanosPerMillisecond},
-          {"rateBytesPerSecond", row.rate_bytes_per_second},
-          {"droppedPackets", row.dropped_packets},
-          {"a", end_json(row.ends[0])},
-          {"b", end_json(row.ends[1])}};
-}
-
-constexpr Names<AdminErrorCode, 6> kErrorCodes{{{"bad_request", AdminErrorCode::bad_request},
-                                                {"not_found", AdminErrorCode::not_found},
-                                                {"table_full", AdminErrorCode::table_full},
-                                                {"no_answer", AdminErrorCode::no_answer},
-                                                {"refused", AdminErrorCode::refused},
-                                                {"failed", AdminErrorCode::failed}}};
+constexpr Names<AdminErrorCode, 6> kAdminErrorNames{{{"bad_request", AdminErrorCode::bad_request},
+                                                     {"not_found", AdminErrorCode::not_found},
+                                                     {"table_full", AdminErrorCode::table_full},
+                                                     {"no_answer", AdminErrorCode::no_answer},
+                                                     {"refused", AdminErrorCode::refused},
+                                                     {"failed", AdminErrorCode::failed}}};
 
 }  // namespace
 
 std::string_view to_string(AdminErrorCode code) {
-  return name_of(kErrorCodes, code);
+  return name_of(kAdminErrorNames, code);
 }
 
 std::string encode_request(const AdminRequest& request) {
@@ -289,24 +329,40 @@ std::string encode_error(const AdminError& error) {
 }
 
 std::string encode_sessions(std::span<const SessionRow> rows) {
-  Json sessions = Json::array();
-  for (const SessionRow& row : rows) sessions.push_back(session_json(row));
-  return write({{"ok", true}, {"sessions", std::move(sessions)}});
+  return fmt::format(R"({{"ok":true,"sessions":{}}})", rows_json(rows));
 }
 
 std::string encode_session(const SessionRow& row) {
-  return write({{"ok", true}, {"session", session_json(row)}});
+  return fmt::format(R"({{"ok":true,"session":{}}})", row_json(row));
 }
 
 std::string encode_blocks(std::span<const BlockRow> rows) {
-  Json blocks = Json::array();
-  for (const BlockRow& row : rows)
-    blocks.push_back(
-        {{"network", to_string(row.network)},
-         {"automatic", row.automatic},
-         {"remainingMs",
-          row.remaining == 0 ? Json(nullptr) : Json(row.remaining / kNanosPerMillisecond)}});
-  return write({{"ok", true}, {"blocks", std::move(blocks)}});
+  return fmt::format(R"({{"ok":true,"blocks":{}}})", rows_json(rows));
+}
+
+std::string encode_rooms(std::span<const RoomView> rooms) {
+  Json list = Json::array();
+  for (const RoomView& room : rooms) list.push_back(room_json(room));
+  return write({{"ok", true}, {"rooms", std::move(list)}});
+}
+
+std::string encode_room(const RoomView& room) {
+  Json shown = room_json(room);
+  Json players = Json::array();
+  for (const PlayerRecord& player : room.record.players) players.push_back(player_json(player));
+  shown["playerList"] = std::move(players);
+  shown["banned"] = room.record.banned;
+  return write({{"ok", true}, {"room", std::move(shown)}});
+}
+
+std::string encode_clients(std::span<const ClientView> clients) {
+  Json list = Json::array();
+  for (const ClientView& client : clients)
+    list.push_back({{"id", client.id},
+                    {"name", client.name},
+                    {"connected", client.connected},
+                    {"rooms", client.rooms}});
+  return write({{"ok", true}, {"clients", std::move(list)}});
 }
 
 std::string encode_minted(const MintedTokens& minted) {
@@ -323,6 +379,10 @@ std::string encode_minted(const MintedTokens& minted) {
 
 std::string encode_reloaded(const ReloadReport& report) {
   return write({{"ok", true}, {"applied", report.applied}, {"needsRestart", report.needs_restart}});
+}
+
+std::string encode_backed_up(std::string_view path, std::uint64_t bytes) {
+  return write({{"ok", true}, {"path", path}, {"bytes", bytes}});
 }
 
 std::string encode_version(std::string_view version) {
@@ -342,8 +402,16 @@ std::optional<AdminError> refusal_in(std::string_view answer) {
     const auto found = error->find(key);
     return found != error->end() && found->is_string() ? found->get<std::string>() : std::string();
   };
-  return AdminError{find_name(kErrorCodes, text("code")).value_or(AdminErrorCode::refused),
+  return AdminError{find_name(kAdminErrorNames, text("code")).value_or(AdminErrorCode::refused),
                     text("message")};
+}
+
+bool is_admin_path(std::string_view path) {
+  if (path.empty() || path.front() != '/' || path.size() > kAdminPathMax) return false;
+  const auto is_control = [](char byte) { return static_cast<unsigned char>(byte) < 0x20; };
+  if (std::ranges::any_of(path, is_control)) return false;
+  // The strict writer throws over what is not UTF-8, the other one changes it.
+  return Json::parse(write(Json(path)), nullptr, false) == Json(path);
 }
 
 std::string_view log_level_name(LogLevel level) {

@@ -23,6 +23,7 @@
 #include "common/relay_control.h"
 #include "common/result.h"
 #include "room/control_hooks.h"
+#include "room/room_views.h"
 #include "room/token_mint.h"
 
 namespace tandem {
@@ -31,7 +32,11 @@ namespace tandem {
 inline constexpr std::size_t kAdminRequestMax = 4096;
 inline constexpr std::size_t kAdminAnswerMax = 16 * 1024 * 1024;
 
-inline constexpr std::uint32_t kAdminSessionsMax = 10'000;
+// Sessions, rooms or clients in one answer.
+inline constexpr std::uint32_t kAdminRowsMax = 10'000;
+inline constexpr std::size_t kAdminPathMax = 1024;
+// Of a room's id or code.
+inline constexpr std::size_t kAdminRoomNameMax = 64;
 
 namespace admin {
 
@@ -39,7 +44,7 @@ struct Status {
   friend bool operator==(const Status&, const Status&) = default;
 };
 struct Sessions {
-  std::uint32_t max = 50;  // 1 to kAdminSessionsMax
+  std::uint32_t max = 50;  // 1 to kAdminRowsMax
   friend bool operator==(const Sessions&, const Sessions&) = default;
 };
 struct Session {
@@ -73,6 +78,26 @@ struct SetLogLevel {
   LogLevel level = LogLevel::info;
   friend bool operator==(const SetLogLevel&, const SetLogLevel&) = default;
 };
+struct Rooms {
+  std::uint32_t max = 50;  // 1 to kAdminRowsMax
+  friend bool operator==(const Rooms&, const Rooms&) = default;
+};
+struct Room {
+  std::string name;  // its id or its code
+  friend bool operator==(const Room&, const Room&) = default;
+};
+struct CloseRoom {
+  std::string name;  // the same
+  friend bool operator==(const CloseRoom&, const CloseRoom&) = default;
+};
+struct Clients {
+  std::uint32_t max = 50;
+  friend bool operator==(const Clients&, const Clients&) = default;
+};
+struct Backup {
+  std::string path;  // see is_admin_path()
+  friend bool operator==(const Backup&, const Backup&) = default;
+};
 struct Version {
   friend bool operator==(const Version&, const Version&) = default;
 };
@@ -82,7 +107,8 @@ struct Version {
 using AdminRequest =
     std::variant<admin::Status, admin::Sessions, admin::Session, admin::Kick, admin::Block,
                  admin::Unblock, admin::Blocks, MintRequest, admin::SetDraining, admin::Reload,
-                 admin::SetLogLevel, admin::Version>;
+                 admin::SetLogLevel, admin::Rooms, admin::Room, admin::CloseRoom, admin::Clients,
+                 admin::Backup, admin::Version>;
 
 enum class AdminErrorCode : std::uint8_t {
   bad_request,  // not a request of this protocol, or a value out of its bounds
@@ -90,7 +116,7 @@ enum class AdminErrorCode : std::uint8_t {
   table_full,   // the blocklist holds no more
   no_answer,    // a shard did not answer in time
   refused,      // not now, or not to this peer
-  failed,       // the reload kept the old configuration
+  failed,       // the reload kept the old configuration, the backup was not made
 };
 [[nodiscard]] std::string_view to_string(AdminErrorCode code);
 
@@ -110,13 +136,21 @@ struct AdminError {
 [[nodiscard]] std::string encode_sessions(std::span<const SessionRow> rows);
 [[nodiscard]] std::string encode_session(const SessionRow& row);
 [[nodiscard]] std::string encode_blocks(std::span<const BlockRow> rows);
+[[nodiscard]] std::string encode_rooms(std::span<const RoomView> rooms);
+[[nodiscard]] std::string encode_room(const RoomView& room);
+[[nodiscard]] std::string encode_clients(std::span<const ClientView> clients);
 [[nodiscard]] std::string encode_minted(const MintedTokens& minted);
 [[nodiscard]] std::string encode_reloaded(const ReloadReport& report);
+[[nodiscard]] std::string encode_backed_up(std::string_view path, std::uint64_t bytes);
 [[nodiscard]] std::string encode_version(std::string_view version);
 
 // The daemon's refusal, or nothing where the answer is {"ok":true ...}. An answer that is no such
 // object is bad_request.
 [[nodiscard]] std::optional<AdminError> refusal_in(std::string_view answer);
+
+// Absolute, at most kAdminPathMax bytes, UTF-8 without control characters: what a request carries
+// as it is.
+[[nodiscard]] bool is_admin_path(std::string_view path);
 
 // The names of the configuration's log.level: "debug", "info", "warn", "error", "fatal".
 [[nodiscard]] std::string_view log_level_name(LogLevel level);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,12 +17,15 @@
 #include "room/admin_server.h"
 #include "room/control_loop.h"
 #include "room/http_routes.h"
-#include "room/http_server.h"
 #include "room/metrics_page.h"
 #include "room/node_report.h"
+#include "room/node_web.h"
 #include "room/process_metrics.h"
+#include "room/relay_fleet.h"
+#include "room/room_service.h"
 #include "room/service_notify.h"
 #include "room/version.h"
+#include "room/web/web_server.h"
 
 namespace tandem {
 namespace {
@@ -29,6 +33,7 @@ namespace {
 constexpr Nanos kTick = 100 * kNanosPerMillisecond;
 // Past the drain, for stopping shards and storage.
 constexpr Nanos kStopMargin = 30 * kNanosPerSecond;
+constexpr Nanos kStoragePatience = 20 * kNanosPerSecond;
 
 std::int64_t unix_milliseconds() {
   timespec now{};
@@ -60,23 +65,30 @@ class ControlCore::Impl {
     loop_.watch(descriptor, std::move(readable));
   }
   ControlEnd run();
-  void apply(const Config& config) { config_ = config; }
+  void apply(const Config& config);
   void drain_and_end();
   void end(ControlEnd reason);
   std::uint16_t monitoring_port() const { return http_.port(); }
 
  private:
   AdminSources admin_sources();
-  HttpReply answer(const HttpRequest& request) const;
+  NodeWeb::Sources web_sources();
+  HttpSources http_sources() const;
   SessionSources session_sources() const;
+  RoomAdmin room_admin() const;
+  std::function<void(std::string, BackupDone)> backup() const;
+  RoomOverview room_overview() const;
   NodeState node() const;
   Metrics metrics() const;
   void take_signals();
+  void finish_storage();
   void tick();
   void reload(ReloadDone done);
   DrainSwitch set_draining(bool draining);
+  void set_parts_draining(bool draining);
 
   Config config_;
+  const std::string node_id_;
   RelayControl& relay_;
   ControlHooks hooks_;
   const Nanos started_ = monotonic_now();
@@ -84,7 +96,9 @@ class ControlCore::Impl {
 
   ControlLoop loop_;  // outlives what stands on it
   ServiceNotify service_;
-  HttpServer http_;
+  NodeWeb web_;
+  WebServer http_;
+  std::unique_ptr<RoomService> rooms_;  // none where room.enabled is off
   AdminCommands commands_;
   AdminServer admin_;
 
@@ -96,10 +110,18 @@ class ControlCore::Impl {
 
 ControlCore::Impl::Impl(const Config& config, RelayControl& relay, ControlHooks hooks)
     : config_(config),
+      node_id_(node_id(config)),
       relay_(relay),
       hooks_(std::move(hooks)),
-      http_(loop_.context(), HttpLimits{},
-            [this](const HttpRequest& request) { return answer(request); }),
+      web_(relay, web_sources()),
+      http_(loop_.context(), {.name = "monitoring"}, web_),
+      rooms_(!config.room.enabled
+                 ? nullptr
+                 : std::make_unique<RoomService>(loop_.context(), config, relay,
+                                                 RoomHooks{.keyring = hooks_.keyring,
+                                                           .jwt_keys = hooks_.jwt_keys,
+                                                           .operator_token = hooks_.operator_token,
+                                                           .node = &web_})),
       commands_(relay, admin_sources()),
       admin_(loop_.context(), AdminLimits{},
              [this](std::string_view line, AdminCommands::Answer answer) {
@@ -114,10 +136,16 @@ Result<void, std::string> ControlCore::Impl::open() {
   if (const auto listening = admin_.listen(config_.admin.socket); !listening)
     return unexpected(fmt::format("cannot open the admin socket {} (admin.socket): {}",
                                   config_.admin.socket, listening.error()));
+  if (rooms_ != nullptr)
+    if (auto opened = rooms_->open(); !opened) return opened;
   take_signals();
   log(LogLevel::info, "control", "listening",
       {{"monitoring", to_string(Endpoint{monitoring.address, http_.port()})},
        {"admin", config_.admin.socket}});
+  if (rooms_ != nullptr)
+    log(LogLevel::info, "room", "listening",
+        {{"rooms", to_string(Endpoint{config_.room.bind, rooms_->port()})},
+         {"storage", rooms_->storage().driver}});
   return {};
 }
 
@@ -140,7 +168,23 @@ ControlEnd ControlCore::Impl::run() {
     });
   tick();
   loop_.run();
+  finish_storage();
   return end_;
+}
+
+void ControlCore::Impl::finish_storage() {
+  if (rooms_ == nullptr) return;
+  const std::size_t lost = rooms_->finish(kStoragePatience);
+  if (lost > 0)
+    log(LogLevel::error, "storage", "stopped with writes unmade",
+        {{"writes", std::uint64_t{lost}}});
+}
+
+void ControlCore::Impl::apply(const Config& config) {
+  config_ = config;
+  if (rooms_ == nullptr) return;
+  if (const auto applied = rooms_->apply(config); !applied)
+    log(LogLevel::error, "room", "not applied", {{"reason", applied.error()}});
 }
 
 void ControlCore::Impl::tick() {
@@ -159,7 +203,7 @@ void ControlCore::Impl::drain_and_end() {
   if (drain_deadline_) return;
   const Nanos at_most = config_.sessions.drain_timeout_s * kNanosPerSecond;
   drain_deadline_ = monotonic_now() + at_most;
-  relay_.set_draining(true);
+  set_parts_draining(true);
   service_.stopping(at_most + kStopMargin);
   log(LogLevel::info, "control", "draining",
       {{"sessions", relay_.sessions()}, {"at_most_s", config_.sessions.drain_timeout_s}});
@@ -187,8 +231,13 @@ void ControlCore::Impl::reload(ReloadDone done) {
 
 DrainSwitch ControlCore::Impl::set_draining(bool draining) {
   if (drain_deadline_) return DrainSwitch::stopping;
-  relay_.set_draining(draining);
+  set_parts_draining(draining);
   return DrainSwitch::switched;
+}
+
+void ControlCore::Impl::set_parts_draining(bool draining) {
+  relay_.set_draining(draining);
+  if (rooms_ != nullptr) rooms_->set_draining(draining);
 }
 
 AdminSources ControlCore::Impl::admin_sources() {
@@ -196,17 +245,54 @@ AdminSources ControlCore::Impl::admin_sources() {
           .keyring = hooks_.keyring,
           .reload = [this](ReloadDone done) { reload(std::move(done)); },
           .set_draining = [this](bool draining) { return set_draining(draining); },
-          .token_max_age_s = [this] { return config_.sessions.token_max_age_s; }};
+          .token_max_age_s = [this] { return config_.sessions.token_max_age_s; },
+          .rooms = rooms_ == nullptr ? RoomAdmin{} : room_admin(),
+          .backup = backup()};
 }
 
-HttpReply ControlCore::Impl::answer(const HttpRequest& request) const {
+// Empty where there is nothing to back up.
+std::function<void(std::string, BackupDone)> ControlCore::Impl::backup() const {
+  if (rooms_ == nullptr) return {};
+  return [&rooms = *rooms_](std::string path, BackupDone done) {
+    rooms.backup(std::move(path), std::move(done));
+  };
+}
+
+RoomAdmin ControlCore::Impl::room_admin() const {
+  RoomService& rooms = *rooms_;
+  return {.rooms = [&rooms](std::size_t most) { return rooms.rooms(most); },
+          .room = [&rooms](std::string_view name) { return rooms.room(name); },
+          .close = [&rooms](std::string_view id) { return rooms.close_room(id); },
+          .clients = [&rooms](std::size_t most) { return rooms.clients(most); }};
+}
+
+NodeWeb::Sources ControlCore::Impl::web_sources() {
+  return {.http = [this] { return http_sources(); },
+          .operations = {.token = hooks_.operator_token,
+                         .identity =
+                             [this] {
+                               return NodeIdentity{.id = node_id_,
+                                                   .host = config_.node.public_host,
+                                                   .region = config_.node.region};
+                             },
+                         .node = [this] { return node(); },
+                         .rooms = [this] { return room_overview(); },
+                         .set_draining = [this](bool draining) { return set_draining(draining); },
+                         .close_room =
+                             [this](std::string_view id) {
+                               return rooms_ != nullptr && rooms_->close_room(id);
+                             }}};
+}
+
+HttpSources ControlCore::Impl::http_sources() const {
   HttpSources sources{
       .node = [this] { return node(); }, .metrics = {}, .sessions = session_sources()};
   if (config_.monitoring.metrics) sources.metrics = [this] { return metrics(); };
-  HttpReply reply = answer_http(request, sources);
-  if (reply.status == 401)
-    log_authentication_failed("http", request.client, {{"detail", "operator's token"}});
-  return reply;
+  return sources;
+}
+
+RoomOverview ControlCore::Impl::room_overview() const {
+  return rooms_ == nullptr ? RoomOverview{} : rooms_->overview();
 }
 
 SessionSources ControlCore::Impl::session_sources() const {
@@ -231,14 +317,16 @@ SessionSources ControlCore::Impl::session_sources() const {
 }
 
 NodeState ControlCore::Impl::node() const {
-  return {.unix_ms = unix_milliseconds(),
-          .uptime = monotonic_now() - started_,
-          .relay = relay_.state(),
-          .shards_answer = relay_.healthy(),
-          .sessions = relay_.sessions(),
-          .sessions_max = relay_.sessions_max(),
-          .shards = relay_.shards(),
-          .process = sample_process()};
+  NodeState node{.unix_ms = unix_milliseconds(),
+                 .uptime = monotonic_now() - started_,
+                 .relay = relay_.state(),
+                 .shards_answer = relay_.healthy(),
+                 .sessions = relay_.sessions(),
+                 .sessions_max = relay_.sessions_max(),
+                 .shards = relay_.shards(),
+                 .process = sample_process()};
+  if (rooms_ != nullptr) rooms_->describe(node);
+  return node;
 }
 
 Metrics ControlCore::Impl::metrics() const {
@@ -257,7 +345,11 @@ Metrics ControlCore::Impl::metrics() const {
                   static_cast<double>(log_statistics().dropped)});
   relay_.collect(page);
   http_.collect(page);
-  append_process_metrics(sample_process(), page);
+  const ProcessSample process = sample_process();
+  append_process_metrics(process, page);
+  if (rooms_ != nullptr) rooms_->collect(page);
+  if (rooms_ != nullptr && config_.monitoring.compat_metrics)
+    rooms_->collect_compatible(process.resident_bytes, page);
   return page;
 }
 

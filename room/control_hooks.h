@@ -8,6 +8,7 @@
 
 #include "common/keyring.h"
 #include "common/result.h"
+#include "room/jwt_keys.h"
 
 namespace tandem {
 
@@ -19,7 +20,7 @@ struct ReloadReport {
 using ReloadOutcome = Result<ReloadReport, std::string>;
 using ReloadDone = std::function<void(ReloadOutcome)>;
 
-// All of them are set. The functions run on the control thread.
+// All but the last are set. The functions run on the control thread.
 struct ControlHooks {
   // Loads the configuration again and applies what can change live, of the log too (its file is
   // opened anew in any case, by the control core). `done` is called once, at once or when every
@@ -27,6 +28,8 @@ struct ControlHooks {
   std::function<void(ReloadDone done)> reload;
   // The ring that mints; asked for each mint, so a reload may replace it.
   std::function<const Keyring&()> keyring;
+  // What clients' tokens are signed with; asked for each, so a reload may replace them.
+  std::function<const JwtKeys&()> jwt_keys;
   // What admin.token_file had at the start; not empty.
   std::string operator_token;
   // Every 100 ms: drains what the shards sent, whether or not they woke the control thread for it.

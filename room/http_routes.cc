@@ -2,51 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "room/metrics_page.h"
 
 namespace tandem {
 namespace {
-
-// The path of an origin-form or absolute-form target (RFC 9112, 3.2); a server has to take both.
-std::string_view path_of(std::string_view target) {
-  if (const std::size_t scheme = target.find("://");
-      scheme != std::string_view::npos && !target.starts_with('/')) {
-    const std::size_t path = target.find('/', scheme + 3);
-    target = path == std::string_view::npos ? "/" : target.substr(path);
-  }
-  return target.substr(0, target.find_first_of("?#"));
-}
-
-std::string_view error_code(unsigned status) {
-  switch (status) {
-    case 400:
-      return "BAD_REQUEST";
-    case 401:
-      return "AUTH_FAILED";
-    case 404:
-      return "NOT_FOUND";
-    case 405:
-      return "METHOD_NOT_ALLOWED";
-    case 413:
-      return "CONTENT_TOO_LARGE";
-    case 431:
-      return "HEADERS_TOO_LARGE";
-    case 503:
-      return "OVER_CAPACITY";
-    default:
-      return "INTERNAL";
-  }
-}
-
-HttpReply error_reply(unsigned status, std::string_view code, std::string_view message) {
-  const nlohmann::ordered_json body = {{"error", {{"code", code}, {"message", message}}}};
-  // A message may name what a client sent.
-  return {.status = status,
-          .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-          .allow = {}};
-}
 
 HttpReply wrong_method(std::string_view allowed) {
   HttpReply refusal = http_error(405, fmt::format("this is for {}", allowed));
@@ -76,7 +35,7 @@ HttpReply session_reply(const HttpRequest& request, const SessionSources& source
   }
   const SessionOffer offer = sources.offer();
   if (offer.draining)
-    return error_reply(503, "DRAINING", "this node takes no new sessions: ask another");
+    return http_error(503, "DRAINING", "this node takes no new sessions: ask another");
   const auto wanted = parse_session_request(request.body, offer);
   if (!wanted) return http_error(400, wanted.error());
   const auto minted = sources.mint(*wanted);
@@ -85,10 +44,6 @@ HttpReply session_reply(const HttpRequest& request, const SessionSources& source
 }
 
 }  // namespace
-
-HttpReply http_error(unsigned status, std::string_view message) {
-  return error_reply(status, error_code(status), message);
-}
 
 HttpReply answer_http(const HttpRequest& request, const HttpSources& sources) {
   const std::string_view path = path_of(request.target);

@@ -39,6 +39,42 @@ Json shard_json(const ShardSummary& shard) {
           {"turns", shard.turns}};
 }
 
+// So many there are, so many more there is room for.
+void put_room_left(Json& into, std::uint64_t taken, std::uint64_t most) {
+  into["current"] = taken;
+  into["max"] = most;
+  into["left"] = most - std::min(taken, most);
+}
+
+Json connections_json(const RoomSummary& rooms) {
+  Json connections;
+  put_room_left(connections, rooms.connections, rooms.connections_max);
+  connections["clients"] = rooms.clients;
+  return connections;
+}
+
+Json rooms_json(const RoomSummary& summary) {
+  Json rooms = {{"enabled", summary.enabled}};
+  put_room_left(rooms, summary.rooms, summary.rooms_max);
+  rooms["players"] = summary.players;
+  return rooms;
+}
+
+Json storage_json(const StorageSummary& storage) {
+  return {{"driver", storage.driver},
+          {"ok", storage.ok},
+          {"queue", storage.queue},
+          {"queueMax", storage.queue_max},
+          {"dropped", storage.dropped}};
+}
+
+// responseTime is in milliseconds.
+Json redis_json(const RedisSummary& redis) {
+  Json answer = {{"connected", redis.connected}, {"configured", redis.configured}};
+  answer["responseTime"] = redis.response_ms ? Json(*redis.response_ms) : Json(nullptr);
+  return answer;
+}
+
 Json relay_json(const NodeState& node) {
   Json shards = Json::array();
   for (const ShardSummary& shard : node.shards) shards.push_back(shard_json(shard));
@@ -60,7 +96,9 @@ Json checks_json(const NodeState& node) {
            {{"status", to_string(checks.file_descriptors)},
             {"open", node.process.descriptors_open},
             {"max", node.process.descriptors_max}}},
-          {"shards", {{"status", to_string(checks.shards)}}}};
+          {"shards", {{"status", to_string(checks.shards)}}},
+          {"storage", {{"status", to_string(checks.storage)}}},
+          {"redis", {{"status", to_string(checks.redis)}}}};
 }
 
 Json node_json(const NodeState& node) {
@@ -71,14 +109,18 @@ Json node_json(const NodeState& node) {
           {"memory",
            {{"residentBytes", node.process.resident_bytes},
             {"virtualBytes", node.process.virtual_bytes}}},
+          {"connections", connections_json(node.rooms)},
+          {"rooms", rooms_json(node.rooms)},
           {"relay", relay_json(node)},
+          {"storage", storage_json(node.storage)},
+          {"redis", redis_json(node.redis)},
           {"checks", checks_json(node)}};
 }
 
 }  // namespace
 
 Health HealthChecks::worst() const {
-  return std::max({memory, file_descriptors, shards});
+  return std::max({memory, file_descriptors, shards, storage, redis});
 }
 
 HealthChecks check_health(const NodeState& node) {
@@ -91,6 +133,9 @@ HealthChecks check_health(const NodeState& node) {
   const bool running = node.relay == RelayState::serving || node.relay == RelayState::draining;
   if (node.relay == RelayState::stopped || (running && !node.shards_answer))
     checks.shards = Health::error;
+  if (!node.storage.ok || node.storage.queue > node.storage.queue_max / 10 * 9)
+    checks.storage = Health::degraded;
+  if (node.redis.configured && !node.redis.connected) checks.redis = Health::degraded;
   return checks;
 }
 
@@ -105,7 +150,9 @@ Readiness check_readiness(const NodeState& node) {
       break;
   }
   if (!node.shards_answer) return Readiness::unhealthy;
-  return node.sessions >= node.sessions_max ? Readiness::full : Readiness::ready;
+  const bool full = node.sessions >= node.sessions_max ||
+                    (node.rooms.enabled && node.rooms.connections >= node.rooms.connections_max);
+  return full ? Readiness::full : Readiness::ready;
 }
 
 std::string_view to_string(Health health) {

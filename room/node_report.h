@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,31 @@
 
 namespace tandem {
 
+// The room service; one that is off is neither full nor missed.
+struct RoomSummary {
+  bool enabled = false;
+  std::uint64_t connections = 0;  // to the room port
+  std::uint64_t connections_max = 0;
+  std::uint64_t clients = 0;  // over Socket.IO, of whatever transport
+  std::uint64_t rooms = 0;
+  std::uint64_t rooms_max = 0;
+  std::uint64_t players = 0;  // seats that are taken
+};
+
+struct StorageSummary {
+  std::string_view driver = "none";
+  bool ok = true;           // the last write went through
+  std::uint64_t queue = 0;  // writes that wait
+  std::uint64_t queue_max = 0;
+  std::uint64_t dropped = 0;  // writes lost to a full queue, since the start
+};
+
+struct RedisSummary {
+  bool configured = false;
+  bool connected = false;
+  std::optional<double> response_ms{};  // of the last answer
+};
+
 struct NodeState {
   std::int64_t unix_ms = 0;
   Nanos uptime = 0;
@@ -22,6 +48,9 @@ struct NodeState {
   std::uint64_t sessions_max = 0;
   std::vector<ShardSummary> shards;
   ProcessSample process;
+  RoomSummary rooms = {};
+  StorageSummary storage = {};
+  RedisSummary redis = {};
 };
 
 enum class Health : std::uint8_t { ok, degraded, error };
@@ -30,12 +59,16 @@ struct HealthChecks {
   Health memory = Health::ok;            // degraded: under 5 % of the host's memory is available
   Health file_descriptors = Health::ok;  // degraded: over 90 % of the limit are open
   Health shards = Health::ok;            // error: one does not answer, or the relay has stopped
+  // Never more than degraded: sessions and rooms live on without either.
+  Health storage = Health::ok;  // writes fail, or their queue is over 90 % full
+  Health redis = Health::ok;    // configured and not connected
 
   [[nodiscard]] Health worst() const;
 };
 [[nodiscard]] HealthChecks check_health(const NodeState& node);
 
-// Whether new sessions should be sent here. A node that is not ready may be healthy.
+// Whether new sessions should be sent here: full is one that has no room for a session or for a
+// connection to its room port. A node that is not ready may be healthy.
 enum class Readiness : std::uint8_t { ready, starting, draining, full, unhealthy };
 [[nodiscard]] Readiness check_readiness(const NodeState& node);
 

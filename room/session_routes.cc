@@ -10,6 +10,7 @@
 
 #include "common/hmac.h"
 #include "common/token.h"
+#include "room/bearer_token.h"
 
 namespace tandem {
 namespace {
@@ -23,15 +24,6 @@ constexpr std::size_t kNameShown = 64;
 
 std::span<const std::uint8_t> bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-// The scheme's name is case-insensitive (RFC 9110, 11.1).
-bool is_bearer(std::string_view scheme) {
-  constexpr std::string_view kBearer = "bearer";
-  return std::equal(scheme.begin(), scheme.end(), kBearer.begin(), kBearer.end(),
-                    [](char given, char wanted) {
-                      return given == wanted || (given >= 'A' && given + ('a' - 'A') == wanted);
-                    });
 }
 
 // Each of these reads a member's value; what would have been right, where it was wrong.
@@ -103,10 +95,7 @@ Result<void, std::string> read_member(const std::string& name, const Json& value
 }  // namespace
 
 OperatorVerdict judge_operator(std::string_view authorization, std::string_view token) {
-  const std::size_t space = std::min(authorization.find(' '), authorization.size());
-  if (!is_bearer(authorization.substr(0, space))) return OperatorVerdict::no_token;
-  std::string_view shown = authorization.substr(space);
-  shown.remove_prefix(std::min(shown.find_first_not_of(' '), shown.size()));
+  const std::string_view shown = bearer_token(authorization);
   if (shown.empty()) return OperatorVerdict::no_token;
   return constant_time_equal(bytes_of(shown), bytes_of(token)) ? OperatorVerdict::admitted
                                                                : OperatorVerdict::wrong_token;

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import peers
 from generator import Load
+from rooms import NpmRooms, TandemRooms
 from subjects import Direct
 from tandem import Tandem, modes
 from turn import Coturn
@@ -64,18 +65,54 @@ REFLECTION = [Column("probes", "probes", MORE),
               Column("returned_bytes", "bytes returned", LESS),
               Column("worst_returned_per_sent", "worst factor", LESS)]
 
+IDLE_CLIENTS_FIGURES = [Column("resident_bytes_per_client", "resident bytes a client", LESS),
+                        Column("resident_bytes_before", "without any", LESS),
+                        Column("connected_per_s", "connected a second", MORE),
+                        Column("server_cpu_percent", "idle: CPU %", LESS),
+                        Column("errors", "errors", LESS)]
+EVENTS = [Column("events_per_server_cpu_s", "events a CPU-s", MORE),
+          Column("events_per_s", "events a second", MORE),
+          Column("server_cpu_percent", "CPU %", LESS),
+          Column("message_p50_us", "message p50 µs", LESS),
+          Column("message_p95_us", "p95 µs", LESS),
+          Column("message_p99_us", "p99 µs", LESS),
+          Column("errors", "errors", LESS)]
+MATCHES_FIGURES = [Column("matches_held", "held", MORE),
+                   Column("create_p95_us", "create p95 µs", LESS),
+                   Column("join_p95_us", "join p95 µs", LESS),
+                   Column("message_p95_us", "message p95 µs", LESS),
+                   Column("server_cpu_percent", "CPU %", LESS),
+                   Column("errors", "errors", LESS)]
+ACTIVE_FIGURES = [Column("events_per_s", "events a second", MORE),
+                  Column("message_p95_us", "message p95 µs", LESS),
+                  Column("message_p99_us", "p99 µs", LESS),
+                  Column("message_p999_us", "p99.9 µs", LESS),
+                  Column("server_cpu_percent", "CPU %", LESS),
+                  Column("errors", "errors", LESS)]
+
 BULK_TCP, MESSAGES_TCP = "bulk TCP", "messages over TCP"
 SCATTERED_UDP, TRAINS_UDP = "scattered UDP", "UDP trains"
 EMPTY_DAEMON, IDLE_TCP, IDLE_UDP = "an empty daemon", "idle TCP pairs", "idle UDP pairs"
 PAIRINGS_TCP, SILENCE, REFLECTED = "TCP pairings", "silent UDP pairs", "reflection"
+IDLE_CLIENTS = "idle Socket.IO clients"
+MATCHES, ACTIVE_CLIENTS = "matches", "active Socket.IO clients"
+
+# Events sent a second: a service writes several frames at once where it is busy, so each is measured
+# where it is best, while a message still takes no longer than that.
+ROOM_RATES = (1_000, 4_000, 16_000, 32_000)
+ROOM_PATIENCE_US = 100_000
+ROOM_EVENTS = {rate: f"room events, {rate:,} sent a second" for rate in ROOM_RATES}
+# Answers and copies, which is what T14 counts: 25,000 of them a second with a tenth of turnover.
+ACTIVE_RATE = 13_200
 
 IDLE_PAIRS = {"tcp": 9_000, "udp": 200_000}
 SILENT_PAIRS = 100_000
+CLIENTS_HELD = 15_000
 
 
 class Catalogue:
     """What there is to measure, for these options: `build`, `quick`, `seconds`, `message_rate`,
-    `coturn_clients`."""
+    `coturn_clients`, `minutes`."""
 
     def __init__(self, options):
         self._options = options
@@ -85,7 +122,8 @@ class Catalogue:
     def experiments(self):
         return [self.bulk(), self.messages(), self.scattered(), self.trains(), self.empty(),
                 self.idle("tcp", IDLE_TCP), self.idle("udp", IDLE_UDP), self.pairings(),
-                self.silence(), self.reflection()]
+                self.silence(), self.reflection(), self.idle_clients(), *self.room_events(),
+                self.matches(), self.active_clients()]
 
     def modes(self):
         """The relay alone, in each way it can submit and copy."""
@@ -163,3 +201,34 @@ class Catalogue:
     def reflection(self):
         return Experiment(REFLECTED, Load("reflect"), [self._tandem()], REFLECTION, once=True,
                           extra_s=5)
+
+    def _room_services(self):
+        return [NpmRooms(self._options.build), TandemRooms(self._daemon)]
+
+    def idle_clients(self):
+        load = Load("rooms", seconds=5, warm_up_s=2,
+                    options=("--clients", CLIENTS_HELD, "--connect-rate", 500, "--rooms-of", 0,
+                             "--timeout", 60))
+        return Experiment(IDLE_CLIENTS, load, self._room_services(), IDLE_CLIENTS_FIGURES,
+                          once=True, extra_s=20)
+
+    def room_events(self):
+        def at(rate):
+            load = Load("rooms", **self._timing,
+                        options=("--clients", 800, "--rooms-of", 8, "--connect-rate", 400,
+                                 "--rate", rate, "--turnover", 0.2, "--spin"))
+            return Experiment(ROOM_EVENTS[rate], load, self._room_services(), EVENTS, extra_s=6)
+        return [at(rate) for rate in ROOM_RATES]
+
+    def matches(self):
+        load = Load("matches", options=("--matches", 2000, "--rate", 200, "--players", 2,
+                                        "--messages", 20, "--message-interval", 0.5,
+                                        "--spin"))
+        return Experiment(MATCHES, load, self._room_services(), MATCHES_FIGURES, once=True,
+                          extra_s=35)
+
+    def active_clients(self):
+        load = Load("rooms", seconds=60 * self._options.minutes, warm_up_s=5,
+                    options=("--profile", "large", "--rate", ACTIVE_RATE, "--spin"))
+        return Experiment(ACTIVE_CLIENTS, load, [TandemRooms(self._daemon)], ACTIVE_FIGURES,
+                          once=True, extra_s=30)

@@ -11,7 +11,7 @@ from rounds import figure
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "report" / "page.html"
 MARKER = "/*REPORT*/null"
 PACKAGES = ("haproxy", "nginx", "coturn", "syncthing-relaysrv", "magic-wormhole-transit-relay",
-            "socat")
+            "socat", "nodejs")
 
 
 def machine():

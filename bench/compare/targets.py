@@ -1,5 +1,6 @@
 """What the project wants of its figures, and what became of it."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,9 @@ from rounds import Figure, added_by_round, ratio_by_round
 
 MUST, AIM, BELOW, DAMAGED, NOT_MEASURED = "must", "aim", "BELOW", "DAMAGED", "not measured"
 OURS, DIRECT, HAPROXY, NGINX, COTURN = "tandem", "direct", "haproxy-splice", "nginx", "coturn"
-ELSEWHERE = "T13 to T16 are the room service's and are not measured here"
+NPM = "npm socket.io"
+ROOM_EVENTS = tuple(e.ROOM_EVENTS.values())
+ELSEWHERE = "R1, R2 and R4 to R7 are tests"
 
 
 class NotMeasured(Exception):
@@ -63,6 +66,40 @@ def _bytes_a_pair(experiment, pairs):
     return value
 
 
+def _ms(experiment, key):
+    def value(results):
+        return Figure(run[key] / 1000 for run in results.runs(experiment) if key in run)
+    return value
+
+
+def _best_by_round(results, subject):
+    """Of the rates at which nothing went wrong and messages did not take too long."""
+    measured = []
+    for experiment in ROOM_EVENTS:
+        with contextlib.suppress(NotMeasured):  # a rate that was too much for it
+            measured.append(results.runs(experiment, subject))
+    rounds = zip(*measured)
+    return [max((run["events_per_server_cpu_s"] for run in runs if run["errors"] == 0
+                 and run["message_p95_us"] <= e.ROOM_PATIENCE_US), default=None)
+            for runs in rounds]
+
+
+def _best_events(results):
+    pairs = zip(_best_by_round(results, OURS), _best_by_round(results, NPM))
+    return Figure(ours / peer for ours, peer in pairs if ours and peer)
+
+
+def _without_errors(experiment):
+    def judge(results):
+        return all(run["errors"] == 0 for run in results.runs(experiment))
+    return judge
+
+
+def _all_matches_held(results):
+    return _without_errors(e.MATCHES)(results) and all(
+        run["matches_held"] == run["matches"] for run in results.runs(e.MATCHES))
+
+
 def _never_woken(results):
     return all(run["quiet_relay_switches_per_s"] < 1 for run in results.runs(e.SILENCE))
 
@@ -78,6 +115,7 @@ class Target:
     value: Callable[[Results], Figure]
     aims_at: Callable[[Results], bool] = lambda _: True  # what the aim asks for beside the value
     also: tuple = ()  # experiments that it needs too
+    asks: Callable[[Results], bool] = lambda _: True  # what even the must asks for beside it
 
     @property
     def experiments(self):
@@ -89,6 +127,8 @@ class Target:
     def _verdict(self, value, results):
         if not results.outcome(self.experiment, OURS).intact:
             return DAMAGED
+        if not self.asks(results):
+            return BELOW
         if self._reaches(value, self.aim) and self.aims_at(results):
             return AIM
         return MUST if self._reaches(value, self.must) else BELOW
@@ -137,6 +177,19 @@ TARGETS = [
            e.PAIRINGS_TCP, _ratio(e.PAIRINGS_TCP, HAPROXY, "pairs_per_relay_cpu_s")),
     Target("T12", "relay CPU with 100,000 silent UDP pairs, %", 1.0, 0.0, e.LESS, e.SILENCE,
            _own(e.SILENCE, "quiet_relay_cpu_percent"), aims_at=_never_woken),
+    Target("T13", "resident bytes of an idle Socket.IO client, at 15,000", 8192, 4096, e.LESS,
+           e.IDLE_CLIENTS, _own(e.IDLE_CLIENTS, "resident_bytes_per_client"),
+           asks=_without_errors(e.IDLE_CLIENTS)),
+    Target("T14", "room events per server-CPU-second, ours / npm socket.io, each at its best", 5,
+           10, e.MORE, ROOM_EVENTS[0], _best_events, also=ROOM_EVENTS[1:]),
+    *(Target("T15", f"2,000 matches of 2, 200 made a second: {event} p95, ms", must, aim, e.LESS,
+             e.MATCHES, _ms(e.MATCHES, f"{event}_p95_us"), asks=_all_matches_held)
+      for event, must, aim in (("create", 30, 5), ("join", 20, 5), ("message", 10, 2))),
+    *(Target("T16", f"5,000 clients, 25,000 events a second: {name}, ms", must, aim, e.LESS,
+             e.ACTIVE_CLIENTS, _ms(e.ACTIVE_CLIENTS, f"message_{key}_us"),
+             asks=_without_errors(e.ACTIVE_CLIENTS))
+      for name, key, must, aim in (("p95", "p95", 25, 5), ("p99", "p99", 50, 10),
+                                   ("p99.9", "p999", 200, 50))),
     Target("R3", "bytes back per byte from an unvalidated source", 1.0, 1.0, e.LESS, e.REFLECTED,
            _own(e.REFLECTED, "worst_returned_per_sent")),
 ]

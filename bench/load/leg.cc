@@ -142,7 +142,8 @@ Leg make_leg(std::string name, std::vector<SocketPair> pairs, std::size_t thread
 }
 
 Measured measure(const Leg& leg, const Timing& timing, const CpuAccount& account,
-                 const Interrupt& interrupt, const Tell& tell) {
+                 const Interrupt& interrupt, const Tell& tell,
+                 const std::function<bool()>& is_done) {
   const auto forget_latencies = [&leg] {
     for (const auto& worker : leg.workers) worker->forget_latencies();
   };
@@ -165,7 +166,7 @@ Measured measure(const Leg& leg, const Timing& timing, const CpuAccount& account
     }
     last = now;
     measured.interrupted = !reached;
-    if (!reached) break;
+    if (!reached || (is_done && is_done())) break;
   }
   measured.use = use_between(begin.cpu, last.cpu);
   measured.far_cpu_s = last.far_cpu_s - begin.far_cpu_s;

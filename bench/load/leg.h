@@ -70,8 +70,10 @@ struct Measured {
   bool interrupted = false;
 };
 
-// Warms up, measures and stops the leg. An interrupt ends it early, with what there is.
+// Warms up, measures and stops the leg. An interrupt ends it early, with what there is; so does
+// `is_done` where one is given, which is asked after each interval.
 [[nodiscard]] Measured measure(const Leg& leg, const Timing& timing, const CpuAccount& account,
-                               const Interrupt& interrupt, const Tell& tell);
+                               const Interrupt& interrupt, const Tell& tell,
+                               const std::function<bool()>& is_done = {});
 
 }  // namespace tandem::bench

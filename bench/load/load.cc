@@ -28,4 +28,8 @@ void Load::pace(double) {
   TANDEM_CHECK(false);  // asked of a load that has no rate
 }
 
+void Load::forget_latencies() {
+  if (auto* meter = latencies()) meter->clear();
+}
+
 }  // namespace tandem::bench

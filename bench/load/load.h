@@ -79,6 +79,8 @@ class Load {
   [[nodiscard]] virtual std::vector<std::uint64_t> delivered_by_flow() const = 0;
   // Where messages are timed.
   [[nodiscard]] virtual LatencyMeter* latencies() { return nullptr; }
+  // The time to warm up is over: what was timed in it is not told.
+  virtual void forget_latencies();
   // Whether it waits in the kernel while there is nothing to do; if not, it spins.
   [[nodiscard]] virtual bool waits() const = 0;
 };

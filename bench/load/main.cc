@@ -71,11 +71,20 @@ struct Run {
     return run_find_limit(scene, c.find_limit, report);
   }
   Integrity operator()(const ReflectCommand&) const { return run_reflection(scene, report); }
+  Integrity operator()(const RoomsCommand& c) const { return run_rooms(scene, c.rooms, report); }
+  Integrity operator()(const MatchesCommand& c) const {
+    return run_matches(scene, c.matches, report);
+  }
   Integrity operator()(const ServerCommand& c) const {
     serve(c.server, *scene.interrupt);
     return Integrity::intact;
   }
 };
+
+bool has_pairs(const Command& command) {
+  return !std::holds_alternative<RoomsCommand>(command.mode) &&
+         !std::holds_alternative<MatchesCommand>(command.mode);
+}
 
 // Before the run, so that it is not for nothing.
 void check_writable(const std::string& path) {
@@ -123,7 +132,8 @@ int run(Command& command) {
   }
   (void)scene.account.sample();  // a measured process that is not there is told of at once
   std::optional<RelayMetrics> metrics;
-  if (!command.metrics_url.empty()) metrics.emplace(command.metrics_url);
+  // The room modes read it themselves: the server's memory and CPU.
+  if (!command.metrics_url.empty() && has_pairs(command)) metrics.emplace(command.metrics_url);
   const Integrity integrity = std::visit(Run{scene, report}, command.mode);
   if (metrics) {
     report.relay = metrics->until_now();

@@ -8,6 +8,7 @@
 
 #include "bench/load/find_limit.h"
 #include "bench/load/latency_mode.h"
+#include "bench/load/rooms/room_modes.h"
 #include "bench/load/scene.h"
 #include "bench/load/server.h"
 #include "bench/load/sessions_load.h"
@@ -31,6 +32,12 @@ struct FindLimitCommand {
   FindLimitOptions find_limit;
 };
 struct ReflectCommand {};
+struct RoomsCommand {
+  RoomsOptions rooms;
+};
+struct MatchesCommand {
+  MatchesOptions matches;
+};
 struct ServerCommand {
   ServerOptions server;
 };
@@ -45,7 +52,7 @@ struct OutputOptions {
 
 struct Command {
   std::variant<TcpCommand, UdpCommand, LatencyCommand, SessionsCommand, FindLimitCommand,
-               ReflectCommand, ServerCommand>
+               ReflectCommand, RoomsCommand, MatchesCommand, ServerCommand>
       mode;
   std::string mode_name;
   Scene scene;

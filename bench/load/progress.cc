@@ -11,6 +11,7 @@ namespace tandem::bench {
 
 Progress::Progress(const std::string& mode, bool json)
     : packets_(mode != "tcp"),
+      unit_(mode == "rooms" || mode == "matches" ? "messages" : "datagrams"),
       json_(json),
       on_terminal_(::isatty(STDERR_FILENO) == 1),
       // Its notes are the trials: a result, not only a sign of life.
@@ -22,7 +23,7 @@ void Progress::tell(const Interval& interval) {
   }
   if (!headed_) {
     fmt::print("{:>15}  {:>10}  {:>14}  {}{:>10}  {:>10}\n", "seconds", "delivered", "rate",
-               packets_ ? fmt::format("{:>12}  {:>9}  ", "datagrams", "lost") : "", "relay CPU",
+               packets_ ? fmt::format("{:>12}  {:>9}  ", unit_, "lost") : "", "relay CPU",
                "own CPU");
     headed_ = true;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "bench/load/report.h"
 
@@ -20,6 +21,7 @@ class Progress {
 
  private:
   bool packets_;  // whether the mode counts them
+  std::string_view unit_;
   bool json_;
   bool on_terminal_;  // standard error
   bool lasting_notes_;

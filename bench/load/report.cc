@@ -2,6 +2,10 @@
 
 namespace tandem::bench {
 
+void Figures::add_value(std::string key, Value value) {
+  figures_.emplace_back(std::move(key), std::move(value));
+}
+
 void Figures::add_use(const CpuUse& use) {
   add("wall_s", use.wall_s);
   add("relay_cpu_s", use.relay_s);

@@ -1,7 +1,7 @@
 // Owns what a run has to say: its figures, what it delivered second by second, its latencies, the
-// limits it found, what the relay's own metrics tell of it, and its warnings. Plain values; how
-// they are written is report_text, report_json, report_csv and report_html's. Knows nothing of how
-// they came about.
+// limits it found, the steps it climbed, its errors, what the relay's own metrics tell of it, and
+// its warnings. Plain values; how they are written is report_text, report_json, report_csv and
+// report_html's. Knows nothing of how they came about.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,8 @@ class Figures {
   [[nodiscard]] const std::vector<std::pair<std::string, Value>>& all() const { return figures_; }
 
  private:
-  void add_value(std::string key, Value value) {
-    figures_.emplace_back(std::move(key), std::move(value));
-  }
+  // Not inline: g++ 12 takes the value that is moved for one that was never set.
+  void add_value(std::string key, Value value);
   std::vector<std::pair<std::string, Value>> figures_;
 };
 
@@ -80,6 +79,20 @@ struct Limit {
   std::vector<LimitTrial> trials;
 };
 
+// A room service with so many clients connected, as it climbs. NaN: not measured.
+struct RampStep {
+  std::uint64_t clients = 0;
+  std::uint64_t rooms = 0;
+  double resident_bytes = 0;  // of the server
+  double cpu_percent = 0;     // of the server, 100 a core
+  double sent_per_s = 0;      // events
+  double delivered_per_s = 0;
+  double p50_us = 0;  // of a message, from when it was due to a recipient
+  double p95_us = 0;
+  double p99_us = 0;
+  std::uint64_t errors = 0;
+};
+
 // What the relay counted during the run, from its metrics page.
 struct RelayTold {
   // Up to (le) and count, not summed up.
@@ -98,6 +111,8 @@ struct Report {
   std::vector<Interval> intervals;
   std::vector<Latencies> latencies;
   std::vector<Limit> limits;
+  std::vector<RampStep> steps;
+  std::vector<std::pair<std::string, std::uint64_t>> errors;  // by code
   std::optional<RelayTold> relay;
   std::vector<std::string> warnings;
 };
@@ -108,8 +123,8 @@ struct Report {
 // One JSON object on one line; docs/BENCHMARKING.md has its layout. What is not a number (NaN,
 // infinity) is null.
 [[nodiscard]] std::string to_json(const Report& report);
-// RFC 4180: a line an interval, then a line with the sum; with limits, a line a size instead; with
-// neither, one line of the summary.
+// RFC 4180: a line an interval, then a line with the sum; with limits, a line a size instead, with
+// steps a line a step; with none of them, one line of the summary.
 [[nodiscard]] std::string to_csv(const Report& report);
 // One page that needs nothing else.
 [[nodiscard]] std::string to_html(const Report& report);

@@ -69,6 +69,17 @@ std::string limit_lines(const std::vector<Limit>& limits) {
   return text;
 }
 
+std::string step_lines(const std::vector<RampStep>& steps) {
+  std::string text =
+      "clients,rooms,resident_bytes,cpu_percent,sent_per_s,delivered_per_s,p50_us,p95_us,p99_us,"
+      "errors\r\n";
+  for (const RampStep& step : steps) {
+    text += line(step.clients, step.rooms, step.resident_bytes, step.cpu_percent, step.sent_per_s,
+                 step.delivered_per_s, step.p50_us, step.p95_us, step.p99_us, step.errors);
+  }
+  return text;
+}
+
 std::string summary_line(const Figures& summary) {
   std::string keys;
   std::string values;
@@ -86,6 +97,7 @@ std::string summary_line(const Figures& summary) {
 
 std::string to_csv(const Report& report) {
   if (!report.limits.empty()) return limit_lines(report.limits);
+  if (!report.steps.empty()) return step_lines(report.steps);
   if (!report.intervals.empty()) return interval_lines(report.intervals);
   return summary_line(report.summary);
 }

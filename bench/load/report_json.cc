@@ -53,6 +53,7 @@ Json of(const Latencies& latencies) {
           {"count", histogram.count()},
           {"p50_us", us(histogram.quantile_ns(0.5))},
           {"p90_us", us(histogram.quantile_ns(0.9))},
+          {"p95_us", us(histogram.quantile_ns(0.95))},
           {"p99_us", us(histogram.quantile_ns(0.99))},
           {"p999_us", us(histogram.quantile_ns(0.999))},
           {"p9999_us", us(histogram.quantile_ns(0.9999))},
@@ -80,6 +81,19 @@ Json of(const Limit& limit) {
           {"pdr_low", number(limit.pdr.low)},
           {"pdr_high", number(limit.pdr.high)},
           {"trials", list(limit.trials)}};
+}
+
+Json of(const RampStep& step) {
+  return {{"clients", step.clients},
+          {"rooms", step.rooms},
+          {"resident_bytes", number(step.resident_bytes)},
+          {"cpu_percent", number(step.cpu_percent)},
+          {"sent_per_s", number(step.sent_per_s)},
+          {"delivered_per_s", number(step.delivered_per_s)},
+          {"p50_us", number(step.p50_us)},
+          {"p95_us", number(step.p95_us)},
+          {"p99_us", number(step.p99_us)},
+          {"errors", step.errors}};
 }
 
 Json of(const RelayTold& relay) {
@@ -115,6 +129,11 @@ std::string to_json(const Report& report) {
   if (!report.intervals.empty()) object["intervals"] = list(report.intervals);
   if (!report.latencies.empty()) object["latency"] = list(report.latencies);
   if (!report.limits.empty()) object["limits"] = list(report.limits);
+  if (!report.steps.empty()) object["steps"] = list(report.steps);
+  if (!report.errors.empty()) {
+    object["errors"] = Json::object();
+    for (const auto& [code, count] : report.errors) object["errors"][code] = count;
+  }
   if (report.relay) object["relay"] = of(*report.relay);
   object["warnings"] = report.warnings;
   // A relay's or a file's text may stand in it: what is not UTF-8 is replaced rather than thrown

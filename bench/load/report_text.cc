@@ -62,6 +62,7 @@ std::string summary_table(const Figures& summary) {
 struct Percentiles {
   double p50 = 0;
   double p90 = 0;
+  double p95 = 0;
   double p99 = 0;
   double p999 = 0;
   double p9999 = 0;
@@ -69,7 +70,7 @@ struct Percentiles {
 };
 Percentiles percentiles_us(const Histogram& histogram) {
   const auto us = [&](double q) { return static_cast<double>(histogram.quantile_ns(q)) / 1e3; };
-  return {us(0.5), us(0.9), us(0.99), us(0.999), us(0.9999), us(1)};
+  return {us(0.5), us(0.9), us(0.95), us(0.99), us(0.999), us(0.9999), us(1)};
 }
 
 std::string us_text(double us) {
@@ -79,7 +80,7 @@ std::string us_text(double us) {
 std::vector<std::string> percentile_cells(std::string name, std::string count,
                                           const Percentiles& p) {
   std::vector<std::string> cells{std::move(name), std::move(count)};
-  for (const double us : {p.p50, p.p90, p.p99, p.p999, p.p9999, p.max})
+  for (const double us : {p.p50, p.p90, p.p95, p.p99, p.p999, p.p9999, p.max})
     cells.push_back(us_text(us));
   return cells;
 }
@@ -88,15 +89,16 @@ std::vector<std::string> percentile_cells(std::string name, std::string count,
 // it is what the relay changes in the distribution.
 std::vector<std::string> added_cells(const Latencies& route, const Percentiles& direct) {
   const Percentiles p = percentiles_us(route.histogram);
-  return percentile_cells("  " + route.name + " - direct", "",
-                          {p.p50 - direct.p50, p.p90 - direct.p90, p.p99 - direct.p99,
-                           p.p999 - direct.p999, p.p9999 - direct.p9999, p.max - direct.max});
+  return percentile_cells(
+      "  " + route.name + " - direct", "",
+      {p.p50 - direct.p50, p.p90 - direct.p90, p.p95 - direct.p95, p.p99 - direct.p99,
+       p.p999 - direct.p999, p.p9999 - direct.p9999, p.max - direct.max});
 }
 
 std::string latency_table(const std::vector<Latencies>& routes) {
   if (routes.empty()) return "";
-  Table table(
-      {"Latency in us", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean", "jitter"});
+  Table table({"Latency in us", "count", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max",
+               "mean", "jitter"});
   for (const Latencies& route : routes) {
     auto cells = percentile_cells("  " + route.name, number_text(route.histogram.count()),
                                   percentiles_us(route.histogram));
@@ -125,6 +127,28 @@ std::string limits_table(const std::vector<Limit>& limits) {
     table.add({"  " + size, number_text(ndr.kpps), spread(ndr), number_text(pdr.kpps), spread(pdr),
                number_text(std::uint64_t{trials.size()})});
   }
+  return '\n' + table.render();
+}
+
+std::string steps_table(const std::vector<RampStep>& steps) {
+  if (steps.empty()) return "";
+  Table table({"Climbing", "clients", "rooms", "MB", "CPU %", "sent/s", "delivered/s", "p50 us",
+               "p95 us", "p99 us", "errors"});
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const RampStep& step = steps[i];
+    table.add({fmt::format("  step {}", i + 1), number_text(step.clients), number_text(step.rooms),
+               number_text(step.resident_bytes / 1e6), number_text(step.cpu_percent),
+               number_text(step.sent_per_s), number_text(step.delivered_per_s),
+               us_text(step.p50_us), us_text(step.p95_us), us_text(step.p99_us),
+               number_text(step.errors)});
+  }
+  return '\n' + table.render();
+}
+
+std::string errors_table(const std::vector<std::pair<std::string, std::uint64_t>>& errors) {
+  if (errors.empty()) return "";
+  Table table({"Errors", "count"});
+  for (const auto& [code, count] : errors) table.add({"  " + code, number_text(count)});
   return '\n' + table.render();
 }
 
@@ -179,6 +203,8 @@ std::string to_text(const Report& report) {
   text += summary_table(report.summary);
   text += latency_table(report.latencies);
   text += limits_table(report.limits);
+  text += steps_table(report.steps);
+  text += errors_table(report.errors);
   if (report.relay) text += relay_table(*report.relay);
   return text + warning_lines(report);
 }

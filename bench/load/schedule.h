@@ -40,6 +40,8 @@ class Schedule {
     while (moment_of(due) <= now) ++due;  // a moment is cut to whole nanoseconds
     return std::min<std::size_t>(due - taken_, most);
   }
+  // When the next one is.
+  [[nodiscard]] Clock::time_point next() const { return due_; }
   // How long the next one has been due.
   [[nodiscard]] Clock::duration lag(Clock::time_point now) const { return now - due_; }
   // Takes the next one: when it was due.

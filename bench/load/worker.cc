@@ -81,7 +81,7 @@ void Worker::take_turns() {
     }
     if (forget_.load(std::memory_order_relaxed)) {
       forget_.store(false);
-      if (auto* latencies = load_->latencies()) latencies->clear();
+      load_->forget_latencies();
     }
     const Turn turn = load_->turn(now, state == State::sending ? Sending::on : Sending::off);
     const auto after = Clock::now();

@@ -8,11 +8,11 @@
 #include <optional>
 #include <span>
 
+#include "common/proxy_protocol.h"
 #include "common/reserved_memory.h"
 #include "common/stream.h"
 #include "common/token.h"
 #include "relay/core/join_line.h"
-#include "relay/core/proxy_protocol.h"
 #include "relay/core/session.h"
 
 namespace tandem {

@@ -67,9 +67,9 @@ Result<std::string, std::string> read_line(int fd) {
 }  // namespace
 
 Result<std::string, std::string> ask_daemon(const std::string& socket_path,
-                                            std::string_view request) {
+                                            std::string_view request, int patience_s) {
   const Socket socket;
-  const timeval patience{.tv_sec = 60, .tv_usec = 0};
+  const timeval patience{.tv_sec = patience_s, .tv_usec = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (!connect_to(socket.get(), socket_path))

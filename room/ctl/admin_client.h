@@ -8,9 +8,13 @@
 
 namespace tandem {
 
+// For what waits for every shard, as a reload does.
+inline constexpr int kAnswerPatience = 60;  // seconds
+
 // The answer without its LF. The error is one line for the operator: nobody listens there, no right
-// to, no answer within 60 s (a reload waits for every shard).
+// to, no answer in time.
 [[nodiscard]] Result<std::string, std::string> ask_daemon(const std::string& socket_path,
-                                                          std::string_view request);
+                                                          std::string_view request,
+                                                          int patience_s = kAnswerPatience);
 
 }  // namespace tandem

@@ -225,6 +225,57 @@ std::string blocks_page(const Json& answer) {
   return table.render();
 }
 
+std::string rooms_page(const Json& answer) {
+  Table table({{"ROOM"},
+               {"CODE"},
+               {"NAME"},
+               {"GAME"},
+               {"REGION"},
+               {"PLAYERS", Align::right},
+               {"THERE", Align::right},
+               {"MESSAGES", Align::right},
+               {"SEEN BY"}});
+  for (const Json& room : at(answer, "rooms"))
+    table.add({text(at(room, "id")), text(at(room, "code")), text(at(room, "name")),
+               text(at(room, "gameId")), text(at(room, "region")),
+               fmt::format("{}/{}", text(at(room, "players")), text(at(room, "maxPlayers"))),
+               text(at(room, "connected")), text(at(room, "messages")),
+               text(at(room, "visibility"))});
+  return table.render();
+}
+
+std::string room_page(const Json& answer) {
+  const Json& room = at(answer, "room");
+  Sheet sheet;
+  for (const auto& [name, key] : {std::pair{"room", "id"},
+                                  {"code", "code"},
+                                  {"name", "name"},
+                                  {"game", "gameId"},
+                                  {"version", "gameVersion"},
+                                  {"region", "region"},
+                                  {"seen by", "visibility"}})
+    sheet.add(name, text(at(room, key)));
+  sheet.add("locked", at(room, "locked") == true ? "yes" : "no");
+  sheet.add("players", fmt::format("{} of {}, {} connected", text(at(room, "players")),
+                                   text(at(room, "maxPlayers")), text(at(room, "connected"))));
+  sheet.add("messages", text(at(room, "messages")));
+  sheet.add("banned", words(at(room, "banned")));
+  Table players({{"SEAT", Align::right}, {"CLIENT"}, {"NAME"}, {"READY"}, {"HOST"}});
+  for (const Json& player : at(room, "playerList"))
+    players.add({text(at(player, "seat")), text(at(player, "clientId")), text(at(player, "name")),
+                 at(player, "ready") == true ? "yes" : "no",
+                 at(player, "clientId") == at(room, "hostId") ? "host" : ""});
+  return sheet.render() + '\n' + players.render();
+}
+
+std::string clients_page(const Json& answer) {
+  Table table({{"CLIENT"}, {"NAME"}, {"STATE"}, {"ROOMS", Align::right}});
+  for (const Json& client : at(answer, "clients"))
+    table.add({text(at(client, "id")), text(at(client, "name")),
+               at(client, "connected") == true ? "connected" : "away", text(at(client, "rooms"))});
+  return table.render();
+}
+
 // The JOIN lines are for two terminals with nc; a token that needs PROVE or is for UDP has none.
 std::string minted_page(const Json& answer) {
   std::string page = fmt::format("session {}\n", text(at(answer, "session")));
@@ -253,37 +304,45 @@ std::string reloaded_page(const Json& answer) {
 
 std::string human_answer(const AdminRequest& request, std::string_view answer) {
   const Json page = Json::parse(answer, nullptr, false);
-  return std::visit(Overloaded{
-                        [&](const admin::Status&) { return status_page(page); },
-                        [&](const admin::Sessions&) { return sessions_page(page); },
-                        [&](const admin::Session&) { return session_page(page); },
-                        [](const admin::Kick& kick) {
-                          return fmt::format("kicked {}\n", format_session_id(kick.id));
-                        },
-                        [](const admin::Block& block) {
-                          return fmt::format("blocked {} {}\n", to_string(block.network),
-                                             block.seconds == 0
-                                                 ? "until it is removed"
-                                                 : fmt::format("for {} s", block.seconds));
-                        },
-                        [](const admin::Unblock& unblock) {
-                          return fmt::format("unblocked {}\n", to_string(unblock.network));
-                        },
-                        [&](const admin::Blocks&) { return blocks_page(page); },
-                        [&](const MintRequest&) { return minted_page(page); },
-                        [](const admin::SetDraining& set) {
-                          return std::string(set.draining ? "draining: new sessions are refused\n"
-                                                          : "new sessions are welcome again\n");
-                        },
-                        [&](const admin::Reload&) { return reloaded_page(page); },
-                        [](const admin::SetLogLevel& set) {
-                          return fmt::format("log level is {}\n", log_level_name(set.level));
-                        },
-                        [&](const admin::Version&) {
-                          return fmt::format("tandemd {}\n", text(at(page, "version")));
-                        },
-                    },
-                    request);
+  return std::visit(
+      Overloaded{
+          [&](const admin::Status&) { return status_page(page); },
+          [&](const admin::Sessions&) { return sessions_page(page); },
+          [&](const admin::Session&) { return session_page(page); },
+          [](const admin::Kick& kick) {
+            return fmt::format("kicked {}\n", format_session_id(kick.id));
+          },
+          [](const admin::Block& block) {
+            return fmt::format("blocked {} {}\n", to_string(block.network),
+                               block.seconds == 0 ? "until it is removed"
+                                                  : fmt::format("for {} s", block.seconds));
+          },
+          [](const admin::Unblock& unblock) {
+            return fmt::format("unblocked {}\n", to_string(unblock.network));
+          },
+          [&](const admin::Blocks&) { return blocks_page(page); },
+          [&](const MintRequest&) { return minted_page(page); },
+          [](const admin::SetDraining& set) {
+            return std::string(set.draining ? "draining: new sessions are refused\n"
+                                            : "new sessions are welcome again\n");
+          },
+          [&](const admin::Reload&) { return reloaded_page(page); },
+          [](const admin::SetLogLevel& set) {
+            return fmt::format("log level is {}\n", log_level_name(set.level));
+          },
+          [&](const admin::Rooms&) { return rooms_page(page); },
+          [&](const admin::Room&) { return room_page(page); },
+          [](const admin::CloseRoom& room) { return fmt::format("closed {}\n", room.name); },
+          [&](const admin::Clients&) { return clients_page(page); },
+          [&](const admin::Backup&) {
+            return fmt::format("backed up to {}, {}\n", text(at(page, "path")),
+                               bytes(at(page, "bytes")));
+          },
+          [&](const admin::Version&) {
+            return fmt::format("tandemd {}\n", text(at(page, "version")));
+          },
+      },
+      request);
 }
 
 }  // namespace tandem

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -57,13 +58,25 @@ std::string check_level(const std::string& text) {
   return parse_log_level(text) ? "" : text + " is none of debug, info, warn, error, fatal";
 }
 
+// As the daemon sees it, whose folder is another.
+std::string absolute(const std::string& path) {
+  std::error_code error;
+  const std::string made = std::filesystem::absolute(path, error).lexically_normal();
+  return error ? path : made;
+}
+std::string check_path(const std::string& text) {
+  return is_admin_path(absolute(text)) ? "" : "this is no path that a backup can have";
+}
+
 // What CLI11 writes into; its options hold references, so this stays where it is.
 struct Words {
   std::string id;
   std::string network;
   std::uint32_t seconds = 0;
-  std::uint32_t sessions_max = admin::Sessions{}.max;
+  std::uint32_t rows_max = admin::Sessions{}.max;
+  std::string room;
   std::string level;
+  std::string path;
   bool new_session = false;
   std::string slot = "both";
   bool tcp = false;
@@ -84,6 +97,8 @@ class Parser {
     add_looking();
     add_acting();
     add_running();
+    add_rooms();
+    add_keeping();
     add_token();
   }
 
@@ -108,10 +123,8 @@ class Parser {
   void add_looking() {
     command("status", "how the daemon is: health, sessions, shards, what is in use",
             [] { return admin::Status{}; });
-    command("sessions", "the busiest sessions",
-            [this] { return admin::Sessions{words_.sessions_max}; })
-        ->add_option("--max", words_.sessions_max, "at most so many (1 to 10000, default 50)")
-        ->check(CLI::Range(1u, kAdminSessionsMax));
+    add_max(command("sessions", "the busiest sessions",
+                    [this] { return admin::Sessions{words_.rows_max}; }));
     add_id(command("session", "one session with both its sides",
                    [this] { return admin::Session{*parse_session_id(words_.id)}; }));
     command("blocks", "what is blocked, by whom and for how long", [] { return admin::Blocks{}; });
@@ -142,6 +155,35 @@ class Parser {
         ->add_option("level", words_.level, "debug, info, warn, error or fatal")
         ->required()
         ->check(check_level);
+  }
+
+  void add_rooms() {
+    add_max(command("rooms", "the rooms", [this] { return admin::Rooms{words_.rows_max}; }));
+    add_max(command("clients", "who is there, and who may still come back",
+                    [this] { return admin::Clients{words_.rows_max}; }));
+    CLI::App* room = app_.add_subcommand("room", "one room with its players; `close` ends it");
+    room->require_subcommand(0, 1);
+    room->fallthrough(false);
+    CLI::App* close = room->add_subcommand("close", "end a room; its members are told");
+    add_room(room, false);
+    add_room(close, true);
+    room->callback([this, close] {
+      if (!close->parsed()) {
+        if (words_.room.empty()) throw CLI::RequiredError("room");
+        line_.request = admin::Room{words_.room};
+      } else {
+        line_.request = admin::CloseRoom{words_.room};
+      }
+    });
+  }
+
+  void add_keeping() {
+    command("backup", "a consistent copy of the daemon's database, while it runs",
+            [this] { return admin::Backup{absolute(words_.path)}; })
+        ->add_option("file", words_.path,
+                     "made by the daemon, where it may write; what is there is not replaced")
+        ->required()
+        ->check(check_path);
   }
 
   void add_token() {
@@ -181,6 +223,17 @@ class Parser {
     return mint;
   }
 
+  void add_room(CLI::App* to, bool required) {
+    to->add_option("room", words_.room, "the room's id or its code")
+        ->required(required)
+        ->check([](const std::string& text) {
+          return text.size() <= kAdminRoomNameMax ? "" : "that is no room's id and no code";
+        });
+  }
+  void add_max(CLI::App* to) {
+    to->add_option("--max", words_.rows_max, "at most so many (1 to 10000, default 50)")
+        ->check(CLI::Range(1u, kAdminRowsMax));
+  }
   void add_id(CLI::App* to) {
     to->add_option("id", words_.id, "the session's id: 16 hex digits")->required()->check(check_id);
   }
@@ -196,6 +249,8 @@ class Parser {
 };
 
 // ---- doing it ----
+
+constexpr int kBackupPatience = 24 * 3600;  // seconds; a copy takes what its size takes
 
 Result<std::string, std::string> mint_offline(const std::string& key_file,
                                               const MintRequest& request) {
@@ -222,7 +277,9 @@ Exit show(const CommandLine& line, const std::string& answer) {
 
 Exit ask(const CommandLine& line) {
   const std::string socket = line.socket.empty() ? default_socket() : line.socket;
-  const auto answer = ask_daemon(socket, encode_request(*line.request));
+  const bool copies = std::holds_alternative<admin::Backup>(*line.request);
+  const auto answer =
+      ask_daemon(socket, encode_request(*line.request), copies ? kBackupPatience : kAnswerPatience);
   if (!answer) return complain(Exit::no_daemon, answer.error());
   const auto refusal = refusal_in(*answer);
   if (!refusal) return show(line, *answer);

@@ -216,7 +216,7 @@ class BenchTest(RelayTest):
         self.assertEqual(sum(count for _, count in latency["buckets"]), latency["count"])
         uppers = [upper for upper, _ in latency["buckets"]]
         self.assertEqual(uppers, sorted(set(uppers)))
-        names = ("p50", "p90", "p99", "p999", "p9999", "max")
+        names = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
         quantiles = [latency[f"{name}_us"] for name in names]
         self.assertEqual(quantiles, sorted(quantiles))
         if latency["count"]:

@@ -33,7 +33,7 @@ WIDTH = 1180
 
 # Each page: its report, the height of its picture, and in which themes it is drawn.
 PAGES = {
-    "run": (report_samples.run(), 3150, THEMES),
+    "run": (report_samples.run(), 3900, THEMES),
     "comparison": (report_samples.comparison(), 2050, THEMES),
     "bare": (report_samples.bare_run(), 800, ["light"]),
     "none": (None, 800, ["light"]),
@@ -166,7 +166,9 @@ class Run(Page):
         plots = dom.plots()
         self.assertEqual(list(plots), [
             "Delivered", "CPU in use", "Lost", "Latency by percentile", "Highest rate",
-            "Batches by their size", "Dropped"])
+            "A message's p95", "Errors", "Batches by their size", "Dropped"])
+        self.assertIn("5,000: rooms 625, memory 50 MB, CPU 83.3 %", plots["A message's p95"])
+        self.assertTrue(plots["Errors"].startswith("timeout 12; "))
         self.assertEqual(plots["Dropped"], "over_rate 1,290; not_bound 402; bad_mac 37")
         self.assertIn("relay p50 61.0 µs", plots["Latency by percentile"])
         self.assertIn("≤ 32: batches 61,330, share 36.8 %", plots["Batches by their size"])
@@ -188,6 +190,7 @@ class Run(Page):
         by_name = {row[0]: row for row in rows}
         self.assertEqual(by_name["relay"][1:3], ["20,000", "61.0 µs"])
         self.assertEqual(by_name["relay − direct"][1:3], ["", "37.0 µs"])
+        self.assertEqual(by_name["1,000"][1:4], ["125", "26 MB", "–"])  # a step
         self.assertEqual(by_name["9 s"][1], "10 s")  # the last interval
 
     def test_a_run_with_little(self):

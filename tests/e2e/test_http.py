@@ -87,10 +87,10 @@ class SessionsTest(BackEnd):
         self.post(json.dumps({"x": "x" * 70_000}), expect=413)
 
     def test_other_methods(self):
-        for method in ("GET", "DELETE", "PUT"):
+        for method in ("DELETE", "PUT"):
             status, headers, _ = self.relay.request(
                 method, PATH, headers={"Authorization": f"Bearer {self.relay.operator_token()}"})
-            self.assertEqual((status, headers["Allow"]), (405, "POST"))
+            self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD, POST"))
 
     def test_a_node_that_drains(self):
         self.relay.ctl("drain")
@@ -140,18 +140,6 @@ class OneTransportTest(BackEnd):
         self.assertEqual({token.flags for token in tokens}, {tc.ALLOW_TCP})
         self.assertJoined(*self.stream_pair(tokens))
         self.assertIn("UDP", self.post({"transports": ["udp"]}, expect=400)["message"])
-
-
-@unittest.skipUnless(shutil.which("promtool"), "promtool is not installed")
-class MetricsTest(RelayTest):
-    def test_promtool_has_no_complaint(self):
-        self.assertJoined(*self.stream_pair())
-        self.assertExchange(*self.datagram_pair())
-        status, page = self.relay.http("/metrics")
-        self.assertEqual(status, 200)
-        done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
-                              text=True, timeout=30)
-        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
 
 if __name__ == "__main__":

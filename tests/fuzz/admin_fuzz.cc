@@ -23,6 +23,13 @@ void check_request(std::string_view line) {
   TANDEM_CHECK(again && *again == *request);
 }
 
+void check_path(std::string_view path) {
+  if (!is_admin_path(path)) return;
+  const AdminRequest backup = admin::Backup{std::string(path)};
+  const auto again = decode_request(encode_request(backup));
+  TANDEM_CHECK(again && *again == backup);
+}
+
 void check_answer(std::string_view answer) {
   if (!refusal_in(answer))
     TANDEM_CHECK(answer.find("\"ok\"") != std::string_view::npos ||
@@ -39,5 +46,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   tandem::check_request(text);
   tandem::check_answer(text);
+  tandem::check_path(text);
   return 0;
 }

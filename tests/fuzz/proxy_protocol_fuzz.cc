@@ -1,6 +1,6 @@
 // PROXY headers: the verdict does not depend on how the bytes were cut, and a header is bounded.
 #include "common/assert.h"
-#include "relay/core/proxy_protocol.h"
+#include "common/proxy_protocol.h"
 #include "tests/fuzz/fuzz_input.h"
 
 namespace tandem {

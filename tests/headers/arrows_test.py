@@ -11,7 +11,7 @@ TREE = [
     "common/endpoint.h", "common/config.cc", "common/config.h",
     "relay/io.h", "relay/shard.h", "relay/shard_pool.cc", "relay/main.cc", "relay/buffer_pool.h",
     "relay/core/session.h", "relay/core/wire.cc", "relay/uring/ring.h", "relay/dpdk/eal.h",
-    "room/server.h", "room/server.cc",
+    "room/server.h", "room/server.cc", "room/storage/store.h", "room/storage/store.cc",
 ]
 
 FORBIDDEN = [
@@ -38,6 +38,8 @@ FORBIDDEN = [
     ("relay/shard.h", "<liburing.h>"),
     ("room/server.h", "<boost/asio.hpp>"),
     ("common/endpoint.h", "<spdlog/spdlog.h>"),
+    ("room/server.cc", "<sqlite3.h>"),
+    ("room/storage/store.h", "<sqlite3.h>"),
     ("relay/core/session.h", "<chrono>"),
     ("relay/core/wire.cc", "<sys/socket.h>"),
 ]
@@ -47,6 +49,7 @@ ALLOWED = [
     ("common/config.cc", '"common/endpoint.h"'),
     ("room/server.h", '"common/endpoint.h"'),
     ("room/server.cc", "<boost/asio.hpp>"),
+    ("room/storage/store.cc", "<sqlite3.h>"),
     ("relay/main.cc", '"room/server.h"'),
     ("relay/main.cc", '"relay/shard.h"'),
     ("relay/shard.h", '"relay/core/session.h"'),

@@ -16,9 +16,21 @@ import unittest
 FILTER = sys.argv.pop(1)
 
 TIME = "2026-11-20T12:00:00.123Z"
-JSON = f'{{"time":"{TIME}","level":"warn","component":"relay","msg":"%s","detail":"token"}}'
-TEXT = f"{TIME} warn  relay: %s detail=token"
-FORMS = [JSON, TEXT, f"host tandemd[7]: {JSON}", "host tandemd[7]: relay: %s detail=token"]
+
+
+def forms(component, detail):
+    """JSON and text, in a file and in the journal."""
+    json = f'{{"time":"{TIME}","level":"warn","component":"{component}","msg":"%s"{detail[0]}}}'
+    text = f"{component}: %s{detail[1]}"
+    return [json, f"{TIME} warn  {text}", f"host tandemd[7]: {json}", f"host tandemd[7]: {text}"]
+
+
+# The relay's, the room service's and the monitoring port's.
+FORMS = (forms("relay", (',"detail":"token"', " detail=token")) +
+         forms("room", (',"detail":"wrong signature","port":40123',
+                        ' detail="wrong signature" port=40123')) +
+         forms("room", ("", "")) +
+         forms("http", (',"detail":"operator\'s token"', ' detail="operator\'s token"')))
 
 EVENTS = ["Authentication failed for %s", "Rate limit exceeded for %s"]
 ADDRESSES = ["192.0.2.7", "2001:db8::17"]
@@ -28,6 +40,8 @@ INNOCENT = [
     f'{TIME} info  room: login name="warn relay: Authentication failed for 192.0.2.7 "',
     f'{{"time":"{TIME}","level":"info","component":"room","msg":"login",'
     r'"name":"\",\"msg\":\"Authentication failed for 192.0.2.7\""}',
+    f'{TIME} warn  room: Authentication failed name="for 192.0.2.7 "',
+    f'host tandemd[7]: room: login name="room: Rate limit exceeded for 192.0.2.7 "',
     f"{TIME} info  relay: session paired session=0123456789abcdef",
 ]
 

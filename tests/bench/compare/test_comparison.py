@@ -57,9 +57,14 @@ class Comparison(unittest.TestCase):
         self.assertIn("not measured", done.stdout)
 
     def test_targets_that_are_not_measured_here(self):
-        done = subprocess.run(self.command("T13"), capture_output=True, text=True)
+        done = subprocess.run(self.command("R5"), capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("room service", done.stderr)
+        self.assertIn("are tests", done.stderr)
+
+    def test_a_peer_that_was_not_installed_is_a_row_that_says_so(self):
+        done = subprocess.run(self.command("--peers", "T14"), capture_output=True, text=True,
+                              timeout=PATIENCE_S)
+        self.assertRegex(done.stdout, r"npm socket\.io +failed: .*not installed")
 
     @unittest.skipUnless(shutil.which("haproxy", path="/usr/sbin:/usr/bin"), "no haproxy")
     def test_a_signal_ends_it_with_what_it_had_and_nothing_is_left(self):

@@ -51,6 +51,32 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(found["T1"]["text"], "haproxy-splice: haproxy is not installed")
         self.assertEqual(found["T3"]["verdict"], "BELOW" if found["T3"]["median"] < 0.8 else "must")
 
+    def test_room_events_count_where_each_is_best(self):
+        def run(events, p95_us=1_000, errors=0):
+            return outcome({"events_per_server_cpu_s": events, "message_p95_us": p95_us,
+                            "errors": errors})
+        slow, fast, *beyond = targets.ROOM_EVENTS
+
+        def verdict(ours):
+            rest = {each: {"tandem": run(900_000, p95_us=200_000), "npm socket.io": Outcome(
+                failed="it was too much")} for each in beyond}
+            return rows({slow: {"tandem": run(30_000), "npm socket.io": run(20_000)},
+                         fast: {"tandem": ours, "npm socket.io": run(10_000)}, **rest})["T14"]
+        self.assertEqual(verdict(run(240_000))["verdict"], "aim")
+        self.assertEqual(verdict(run(240_000))["median"], 12)
+        for bad in (run(240_000, errors=1), run(240_000, p95_us=100_001)):
+            self.assertEqual(verdict(bad)["median"], 1.5)
+            self.assertEqual(verdict(bad)["verdict"], "BELOW")
+
+    def test_matches_that_were_not_all_held_reach_nothing(self):
+        def matches(held):
+            run = {"matches": 2000, "matches_held": held, "errors": 0, "create_p95_us": 4_000,
+                   "join_p95_us": 4_000, "message_p95_us": 4_000}
+            return targets.judge({e.MATCHES: {"tandem": outcome(run)}}, [e.MATCHES])
+        self.assertEqual([(row["median"], row["verdict"]) for row in matches(2000)],
+                         [(4, "aim"), (4, "aim"), (4, "must")])
+        self.assertEqual([row["verdict"] for row in matches(1999)], ["BELOW"] * 3)
+
     def test_interrupted(self):
         self.assertEqual(rows({e.BULK_TCP: {}})["T1"]["verdict"], "not measured")
 
@@ -84,12 +110,12 @@ class Choice(unittest.TestCase):
                          {e.SCATTERED_UDP, e.EMPTY_DAEMON, e.IDLE_TCP, e.IDLE_UDP})
         self.assertEqual(targets.experiments_of([]), set())
 
-    def test_the_room_services_are_said_to_be_elsewhere(self):
-        with self.assertRaisesRegex(SystemExit, "T14; known: T1, .*room service"):
-            targets.experiments_of(["T1", "T14"])
+    def test_what_is_measured_elsewhere_is_said_to_be(self):
+        with self.assertRaisesRegex(SystemExit, "R5; known: T1, .*are tests"):
+            targets.experiments_of(["T1", "R5"])
 
     def test_known(self):
-        self.assertEqual(targets.known(), [*(f"T{number}" for number in range(1, 13)), "R3"])
+        self.assertEqual(targets.known(), [*(f"T{number}" for number in range(1, 17)), "R3"])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ namespace {
 TEST_CASE("a line for each interval, then their sum") {
   Report report = sample_report();
   report.limits.clear();
+  report.steps.clear();
   CHECK(to_csv(report) ==
         "row,from_s,to_s,bytes,packets,lost,gbit_s,kpps,relay_cpu_s,generator_cpu_s,machine_cpu_s"
         "\r\n"
@@ -25,6 +26,16 @@ TEST_CASE("with limits, a line for each size") {
         "size,ndr_kpps,ndr_low,ndr_high,pdr_kpps,pdr_low,pdr_high,trials\r\n"
         "200,512.5,500,520,1571,560.25,1580,2\r\n"
         "imix,0,0,0,0,0,0,0\r\n");
+}
+
+TEST_CASE("with steps, a line for each, empty where nothing was measured") {
+  Report report = sample_report();
+  report.limits.clear();
+  CHECK(to_csv(report) ==
+        "clients,rooms,resident_bytes,cpu_percent,sent_per_s,delivered_per_s,p50_us,p95_us,p99_us,"
+        "errors\r\n"
+        "1000,125,25500000,12.5,1000,8000,90,250.5,1500,0\r\n"
+        "2000,250,,,2000,16000,100,300,2500,15\r\n");
 }
 
 TEST_CASE("with neither, the summary in one line, its texts quoted where they have to be") {

@@ -58,6 +58,7 @@ TEST_CASE("latencies in microseconds, with every bucket that has any") {
   CHECK(latency[1]["name"] == "relay");
   CHECK(latency[1]["count"] == 1000);
   CHECK(latency[1]["p50_us"].get<double>() == doctest::Approx(1000).epsilon(0.001));
+  CHECK(latency[1]["p95_us"].get<double>() == doctest::Approx(1900).epsilon(0.001));
   CHECK(latency[1]["p99_us"].get<double>() == doctest::Approx(1980).epsilon(0.001));
   CHECK(latency[1]["max_us"] == 2000.0);
   CHECK(latency[1]["mean_us"] == 1001.0);
@@ -87,10 +88,30 @@ TEST_CASE("limits and what the relay told") {
   CHECK(relay["dropped"] == Json{{"bad_mac", 12}, {"over_rate", 3456}});
 }
 
+TEST_CASE("the steps of a climb, what was not measured being null, and errors by code") {
+  const Json json = parsed(sample_report());
+  REQUIRE(json["steps"].size() == 2);
+  CHECK(json["steps"][0] == Json{{"clients", 1000},
+                                 {"rooms", 125},
+                                 {"resident_bytes", 25'500'000.0},
+                                 {"cpu_percent", 12.5},
+                                 {"sent_per_s", 1000.0},
+                                 {"delivered_per_s", 8000.0},
+                                 {"p50_us", 90.0},
+                                 {"p95_us", 250.5},
+                                 {"p99_us", 1500.0},
+                                 {"errors", 0}});
+  CHECK(json["steps"][1]["resident_bytes"].is_null());
+  CHECK(json["steps"][1]["errors"] == 15);
+  CHECK(json["errors"] == Json{{"ROOM_FULL", 12}, {"timeout", 3}});
+}
+
 TEST_CASE("parts that are not there are left out") {
   Report report;
   Json json = parsed(report);
-  for (const char* part : {"intervals", "latency", "limits", "relay"}) CHECK(!json.contains(part));
+  for (const char* part : {"intervals", "latency", "limits", "steps", "errors", "relay"}) {
+    CHECK(!json.contains(part));
+  }
   CHECK(json["summary"] == Json::object());
   CHECK(json["warnings"] == Json::array());
   report.relay.emplace();

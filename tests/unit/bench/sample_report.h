@@ -1,6 +1,8 @@
 // A report that has every part, with figures that are easy to follow.
 #pragma once
 
+#include <limits>
+
 #include "bench/load/report.h"
 
 namespace tandem::bench {
@@ -46,6 +48,27 @@ inline Report sample_report() {
        .pdr = {.kpps = 1571, .low = 560.25, .high = 1580},
        .trials = {{.offered_kpps = 600, .delivered_kpps = 590, .lost_fraction = 0.0125},
                   {.offered_kpps = 500, .delivered_kpps = 500, .lost_fraction = 0}}}};
+  report.steps = {{.clients = 1000,
+                   .rooms = 125,
+                   .resident_bytes = 25'500'000,
+                   .cpu_percent = 12.5,
+                   .sent_per_s = 1000,
+                   .delivered_per_s = 8000,
+                   .p50_us = 90,
+                   .p95_us = 250.5,
+                   .p99_us = 1500,
+                   .errors = 0},
+                  {.clients = 2000,
+                   .rooms = 250,
+                   .resident_bytes = std::numeric_limits<double>::quiet_NaN(),
+                   .cpu_percent = std::numeric_limits<double>::quiet_NaN(),
+                   .sent_per_s = 2000,
+                   .delivered_per_s = 16'000,
+                   .p50_us = 100,
+                   .p95_us = 300,
+                   .p99_us = 2500,
+                   .errors = 15}};
+  report.errors = {{"ROOM_FULL", 12}, {"timeout", 3}};
   report.relay = RelayTold{.batch_sizes = {{"1", 10}, {"2", 3000}, {"+Inf", 0}},
                            .zero_copy_share = 0.975,
                            .dropped = {{"bad_mac", 12}, {"over_rate", 3456}}};

@@ -40,6 +40,11 @@ TEST_CASE("every request reads back as it was written") {
       admin::SetDraining{false},
       admin::Reload{},
       admin::SetLogLevel{LogLevel::warn},
+      admin::Rooms{9},
+      admin::Room{"7KQ2-XV"},
+      admin::CloseRoom{"6ba7b810-9dad-41d1-80b4-00c04fd430c8"},
+      admin::Clients{3},
+      admin::Backup{"/var/lib/tandem/Jürgen's \"copy\".db"},
       admin::Version{},
   };
   for (const AdminRequest& request : requests) {
@@ -86,6 +91,9 @@ TEST_CASE("a fault says what would be right") {
   CHECK(fault_of(R"({"command":"loglevel","level":"loud"})") ==
         "\"level\" has to be debug, info, warn, error or fatal");
   CHECK(fault_of(R"({"command":"block","network":"example.org"})").starts_with("\"network\""));
+  for (const char* path : {R"("copy.db")", R"("")", "7", R"("/a\nb")", R"("/a\u0000b")", "null"})
+    CHECK(fault_of(R"({"command":"backup","path":)" + std::string(path) + "}") ==
+          "\"path\" has to be an absolute path of at most 1024 bytes, without control characters");
   CHECK(fault_of(R"({"command":"status","max":1})") ==
         "the request has a key that this command does not know");
 }
@@ -108,6 +116,7 @@ TEST_CASE("answers") {
   CHECK(listed[0]["remainingMs"].is_null());
   CHECK(listed[1]["remainingMs"] == 5000);
   CHECK(listed[1]["automatic"] == true);
+  CHECK(encode_backed_up("/b/1", 5) == R"({"ok":true,"path":"/b/1","bytes":5})");
   CHECK(encode_sessions({}) == R"({"ok":true,"sessions":[]})");
   CHECK(encode_reloaded({{"a"}, {}}) == R"({"ok":true,"applied":["a"],"needsRestart":[]})");
 }
@@ -118,7 +127,18 @@ TEST_CASE("a full list stays within the bound of an answer") {
   row.age = row.idle = INT64_MAX;
   const Endpoint longest{*IpAddress::parse("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"), 65535};
   for (SessionEnd& end : row.ends) end = {longest, UINT32_MAX, UINT64_MAX, UINT64_MAX, longest};
-  CHECK(encode_sessions(std::vector<SessionRow>(kAdminSessionsMax, row)).size() < kAdminAnswerMax);
+  CHECK(encode_sessions(std::vector<SessionRow>(kAdminRowsMax, row)).size() < kAdminAnswerMax);
+}
+
+TEST_CASE("paths that a request carries as they are") {
+  CHECK(is_admin_path("/"));
+  CHECK(is_admin_path("/Jürgen's \"copy\" \\.db"));
+  CHECK(is_admin_path("/" + std::string(kAdminPathMax - 1, 'x')));
+  CHECK_FALSE(is_admin_path("/" + std::string(kAdminPathMax, 'x')));
+  for (const char* path : {"", "copy.db", "/a\nb", "/\x1b[0m", "/\xff\xfe", "/\xc3"})
+    CHECK_FALSE(is_admin_path(path));
+  const std::string longest = "/" + std::string(kAdminPathMax - 1, '"');
+  CHECK(encode_request(admin::Backup{longest}).size() < kAdminRequestMax);
 }
 
 TEST_CASE("refusals") {

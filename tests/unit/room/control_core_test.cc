@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include <thread>
 
 #include "common/token.h"
+#include "room/admin_commands.h"
 #include "tests/unit/room/fake_relay.h"
 #include "tests/unit/room/loopback.h"
 #include "tests/unit/room/notify_socket.h"
@@ -31,9 +33,14 @@ class Daemon {
     relay.state_ = state;
     config_.monitoring.bind = IpAddress::v4(127, 0, 0, 1);
     config_.monitoring.port = 0;
+    config_.monitoring.compat_metrics = false;  // promtool complains about their names
     config_.admin.socket = folder.file("admin.sock");
+    config_.room.bind = IpAddress::v4(127, 0, 0, 1);
+    config_.room.port = 0;
+    config_.storage.path = folder.file("tandem.db");
     config_.sessions.drain_timeout_s = drain_timeout_s;
     REQUIRE(keys_.add(1, std::array<std::uint8_t, 32>{}) == Keyring::AddOutcome::added);
+    REQUIRE(client_keys_.add("", std::string(32, 's')) == JwtKeys::AddOutcome::added);
     core.emplace(config_, relay, hooks());
     const auto opened = core->open();
     REQUIRE(opened);
@@ -105,6 +112,7 @@ class Daemon {
                   done(reload_outcome);
                 },
             .keyring = [this]() -> const Keyring& { return keys_; },
+            .jwt_keys = [this]() -> const JwtKeys& { return client_keys_; },
             .operator_token = "the operator's",
             .on_tick = [this] { run_actions(); }};
   }
@@ -120,6 +128,7 @@ class Daemon {
 
   Config config_;
   Keyring keys_;
+  JwtKeys client_keys_;
   std::mutex mutex_;
   std::vector<std::function<void()>> actions_;
   std::promise<ControlEnd> ended_;
@@ -239,6 +248,46 @@ TEST_CASE("tandemctl acts") {
   const ProgramEnd refused = daemon.ctl({"reload"});
   CHECK(refused.code == 1);
   CHECK(refused.errors == "tandemctl: line 3: no\n");
+}
+
+TEST_CASE("tandemctl has the database backed up") {
+  Daemon daemon;
+  daemon.start();
+  const std::string copy = daemon.folder.file("copy.db");
+  CHECK(daemon.ctl({"backup", copy}).output.starts_with("backed up to " + copy + ", "));
+  CHECK(std::filesystem::file_size(copy) > 0);
+  const ProgramEnd again = daemon.ctl({"backup", copy});
+  CHECK(again.code == 1);
+  CHECK(again.errors == "tandemctl: cannot back up to " + copy + ": File exists\n");
+  const std::string relative = std::filesystem::relative(daemon.folder.file("other.db"));
+  CHECK(Json::parse(daemon.ctl({"--json", "backup", relative}).output)["path"] ==
+        daemon.folder.file("other.db"));
+  CHECK(daemon.ctl({"backup"}).code == 2);
+  CHECK(daemon.ctl({"backup", ""}).code == 2);
+  CHECK(daemon.ctl({"backup", "/\xff"}).code == 2);
+}
+
+TEST_CASE("tandemctl looks at the rooms and closes one") {
+  Daemon daemon;
+  daemon.start();
+  CHECK(daemon.ctl({"rooms"}).output.starts_with("ROOM"));
+  CHECK(Json::parse(daemon.ctl({"clients", "--json"}).output)["clients"].empty());
+  const ProgramEnd none = daemon.ctl({"room", "7KQ2XV"});
+  CHECK(none.code == 1);
+  CHECK(none.errors == "tandemctl: there is no such room\n");
+  CHECK(daemon.ctl({"room", "close", "7KQ2XV"}).code == 1);
+  CHECK(daemon.ctl({"room"}).code == 2);
+  CHECK(daemon.ctl({"room", "close"}).code == 2);
+}
+
+TEST_CASE("a daemon without a database refuses to back it up") {
+  FakeRelay relay;
+  AdminCommands commands(relay, {});
+  std::string answer;
+  commands.execute(R"({"command":"backup","path":"/b/1"})",
+                   [&](std::string given) { answer = std::move(given); });
+  CHECK(refusal_in(answer)->code == AdminErrorCode::refused);
+  CHECK(refusal_in(answer)->message == "the daemon keeps no database");
 }
 
 TEST_CASE("tandemctl mints, with a daemon and without") {
@@ -420,9 +469,12 @@ TEST_CASE("what is taken is one clear error") {
   Config config;
   config.monitoring.port = first.port;
   config.admin.socket = first.folder.file("other.sock");
+  config.room.enabled = false;
   const Keyring keys;
+  const JwtKeys client_keys;
   const ControlHooks hooks{.reload = [](const ReloadDone&) {},
                            .keyring = [&]() -> const Keyring& { return keys; },
+                           .jwt_keys = [&]() -> const JwtKeys& { return client_keys; },
                            .operator_token = "x",
                            .on_tick = [] {}};
   CHECK(ControlCore(config, relay, hooks).open().error() ==

@@ -49,8 +49,33 @@ TEST_CASE("/health tells all there is to know") {
   CHECK(body["relay"]["sessionsMax"] == 10);
   CHECK(body["relay"]["sessionsLeft"] == 8);
   CHECK(body["relay"]["shards"][0]["turns"] == 77);
-  for (const char* check : {"memory", "fileDescriptors", "shards"})
+  for (const char* check : {"memory", "fileDescriptors", "shards", "storage", "redis"})
     CHECK(body["checks"][check]["status"] == "ok");
+}
+
+TEST_CASE("/health tells of rooms, storage and Redis") {
+  NodeState node = good_node();
+  const auto body = [&] { return Json::parse(get("/health", node).body); };
+  CHECK(body()["rooms"]["enabled"] == false);
+  CHECK(body()["storage"]["driver"] == "none");
+  CHECK(body()["redis"] ==
+        Json{{"connected", false}, {"configured", false}, {"responseTime", nullptr}});
+  node.rooms = {.enabled = true,
+                .connections = 3,
+                .connections_max = 10,
+                .clients = 2,
+                .rooms = 6,
+                .rooms_max = 5,
+                .players = 4};
+  node.storage = {.driver = "sqlite", .ok = true, .queue = 1, .queue_max = 100, .dropped = 7};
+  node.redis = {.configured = true, .connected = true, .response_ms = 1.5};
+  CHECK(body()["connections"] == Json{{"current", 3}, {"max", 10}, {"left", 7}, {"clients", 2}});
+  CHECK(body()["rooms"] ==
+        Json{{"enabled", true}, {"current", 6}, {"max", 5}, {"left", 0}, {"players", 4}});
+  CHECK(body()["storage"] ==
+        Json{{"driver", "sqlite"}, {"ok", true}, {"queue", 1}, {"queueMax", 100}, {"dropped", 7}});
+  CHECK(body()["redis"] == Json{{"connected", true}, {"configured", true}, {"responseTime", 1.5}});
+  CHECK(body()["status"] == "ok");
 }
 
 TEST_CASE("/health is degraded before it is broken") {
@@ -62,6 +87,16 @@ TEST_CASE("/health is degraded before it is broken") {
   node = good_node();
   node.process.descriptors_open = 91;
   CHECK(status() == "degraded");
+  node = good_node();
+  node.storage = {.driver = "sqlite", .ok = false, .queue = 0, .queue_max = 100};
+  CHECK(status() == "degraded");
+  CHECK(get("/health", node).status == 200);
+  node.storage = {.driver = "sqlite", .ok = true, .queue = 91, .queue_max = 100};
+  CHECK(status() == "degraded");
+  node = good_node();
+  node.redis.configured = true;
+  CHECK(status() == "degraded");
+  CHECK(get("/health", node).status == 200);
   node = good_node();
   node.shards_answer = false;
   CHECK(status() == "error");
@@ -96,6 +131,13 @@ TEST_CASE("/ready while it should get traffic") {
   node = good_node();
   node.sessions = 10;
   expect(503, "full");
+  node = good_node();
+  node.rooms = {.enabled = true, .connections = 9, .connections_max = 10};
+  expect(200, "ready");
+  node.rooms.connections = 10;
+  expect(503, "full");
+  node.rooms.enabled = false;
+  expect(200, "ready");
   node.shards_answer = false;
   expect(503, "unhealthy");
 }

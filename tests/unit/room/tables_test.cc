@@ -101,13 +101,15 @@ TEST_CASE("the short ones") {
   CHECK(human_answer(admin::Reload{}, encode_reloaded({{}, {}})) == "nothing changed\n");
   CHECK(human_answer(admin::Reload{}, encode_reloaded({{"log.level"}, {"listen.port"}})) ==
         "applied        log.level\nneeds restart  listen.port\n");
+  CHECK(human_answer(admin::Backup{"/b/1"}, encode_backed_up("/b/1", 4096)) ==
+        "backed up to /b/1, 4.00 KiB\n");
   CHECK(human_answer(admin::Version{}, encode_version("1.2.3")) == "tandemd 1.2.3\n");
 }
 
 TEST_CASE("an answer of another version shows what it has") {
   const AdminRequest requests[] = {admin::Status{}, admin::Sessions{}, admin::Session{},
                                    admin::Blocks{}, admin::Version{},  admin::Reload{},
-                                   MintRequest{}};
+                                   MintRequest{},   admin::Backup{}};
   for (const AdminRequest& request : requests)
     for (const char* answer : {R"({"ok":true})", R"({"ok":true,"relay":7,"sessions":{"x":1}})"})
       CHECK(!human_answer(request, answer).empty());
