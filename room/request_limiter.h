@@ -104,12 +104,11 @@ class AddressLimiter {
   LimitTable<RateWindow> addresses_;
 };
 
-// What is limited whatever the configuration says, since it is what a guesser does. Per address,
-// but the last.
+// What is limited whatever the configuration says, since it is what a guesser does. Per
+// address; tries at a room's password are the registry's to count.
 inline constexpr RateLimit kFailedLoginLimit{.window_s = 60, .max = 30, .block_s = 300};
 inline constexpr RateLimit kGuestLoginLimit{.window_s = 60, .max = 60, .block_s = 60};
 inline constexpr RateLimit kCodeLookupLimit{.window_s = 60, .max = 60, .block_s = 60};
-inline constexpr RateLimit kPasswordTryLimit{.window_s = 60, .max = 10, .block_s = 60};
 
 // All that is kept by address: 4 tables of 8,192 entries, 1 MiB.
 class AddressLimits {
