@@ -278,7 +278,7 @@ constexpr ConfigKey kKeys[] = {
     KEY(room.room_timeout_s, between(1, 30 * kDayS), live,
         "Seconds after which a room without a connected member is closed."),
     KEY(room.cleanup_interval_s, between(1, kDayS), live,
-        "Seconds between two sweeps of expired rooms and seats."),
+        "Seconds between two looks for stored history that is past storage.retention_days."),
     KEY(room.max_players, between(2, 256), live, "The largest room that a client may ask for."),
     KEY(room.tls_cert, kAny, live,
         "Certificate chain (PEM) for HTTPS and WSS on the room port. Empty: plain, for a proxy "

@@ -1,6 +1,7 @@
 // tandemd: reads the configuration, starts the shards and the control core, and ends them in order.
 // The one place that sees relay and room together.
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -13,8 +14,8 @@
 #include "common/secret_file.h"
 #include "relay/shard_pool.h"
 #include "relay/shard_settings.h"
+#include "room/admission/jwt_keys.h"
 #include "room/control_core.h"
-#include "room/jwt_keys.h"
 #include "room/version.h"
 
 namespace tandem {
@@ -112,6 +113,10 @@ class Daemon {
                  : end == ControlEnd::drain_timeout ? "drain timeout"
                                                     : "forced"},
          {"sessions", proxy_->sessions()}});
+    // Every other thread blocks them: whoever sends a third SIGTERM does not cut this short.
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
     proxy_->stop();
     pool_->join();
     proxy_->drain();

@@ -47,8 +47,8 @@ void append_durations(const RoomStats& stats, Metrics& into) {
   }
 }
 
-void append_rooms(const RoomStats& stats, const CompatFigures& figures, Page& page) {
-  for (const auto& [game_id, rooms] : stats.games.largest(kGamesShown))
+void append_rooms(const CompatFigures& figures, Page& page) {
+  for (const auto& [game_id, rooms] : figures.games)
     page.add("rooms_active_total", "Rooms open, by game.", gauge, metric_label("game_id", game_id),
              rooms);
   page.add("gameserver_rooms_total", "Rooms open.", gauge, {}, figures.rooms);
@@ -68,7 +68,7 @@ void append_compat_metrics(const RoomStats& stats, const CompatFigures& figures,
            metric_label("server", figures.node), figures.clients);
   page.add("gameserver_redis_connected", "1 where this node is connected to Redis.", gauge, {},
            figures.redis_connected ? 1 : 0);
-  append_rooms(stats, figures, page);
+  append_rooms(figures, page);
   page.add("relay_bandwidth_bytes_total", "Payload that was relayed.", counter,
            metric_label("server_region", figures.region), figures.relay_bytes);
   page.add("matchserver_memory_usage_bytes", "Resident memory of the process.", gauge, {},

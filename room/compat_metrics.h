@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string_view>
+#include <vector>
 
 #include "common/metrics.h"
 #include "room/room_stats.h"
@@ -20,7 +21,8 @@ struct CompatFigures {
   std::uint64_t websockets_opened = 0;  // since the start
   std::uint64_t clients = 0;            // connected over Socket.IO
   std::uint64_t rooms = 0;
-  std::uint64_t matches = 0;  // rooms that two or more are in
+  std::vector<GameShare> games = {};  // largest_games(..., kGamesShown)
+  std::uint64_t matches = 0;          // rooms that two or more are in
   bool redis_connected = false;
   std::uint64_t relay_bytes = 0;  // payload that the shards forwarded, since the start
   std::uint64_t resident_bytes = 0;

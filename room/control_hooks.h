@@ -8,7 +8,7 @@
 
 #include "common/keyring.h"
 #include "common/result.h"
-#include "room/jwt_keys.h"
+#include "room/admission/jwt_keys.h"
 
 namespace tandem {
 

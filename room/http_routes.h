@@ -7,7 +7,7 @@
 
 #include "common/metrics.h"
 #include "room/node_report.h"
-#include "room/session_routes.h"
+#include "room/operator/session_routes.h"
 #include "room/web/http_message.h"
 
 namespace tandem {

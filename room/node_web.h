@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "room/http_routes.h"
-#include "room/operator_routes.h"
+#include "room/operator/operator_routes.h"
 #include "room/web/web_server.h"
 
 namespace tandem {

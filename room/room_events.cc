@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/log.h"
-#include "room/message.h"
+#include "room/lobby/message.h"
 #include "room/room_sockets.h"
 #include "room/room_sockets_client.h"
 #include "room/room_storage.h"
@@ -40,6 +40,9 @@ void set_verifier(RoomRequest& request, std::string verifier) {
   if (auto* create = std::get_if<CreateRoom>(&request)) create->verifier = std::move(verifier);
   if (auto* update = std::get_if<UpdateRoom>(&request)) update->verifier = std::move(verifier);
 }
+
+// Two mints and two events each.
+constexpr std::size_t kRelaysReplacedPerTick = 64;
 
 const ApiError kTooManyPasswords{ErrorCode::over_capacity,
                                  "too many passwords are being checked: try again", 1};
@@ -170,6 +173,19 @@ void RoomSockets::refuse(Socket& socket, std::optional<std::uint64_t> ack_id,
 
 // ---- relays ----
 
+// A relay that drains or is gone: its pairs get another one unasked, some at a time.
+void RoomSockets::replace_lost_relays(Moment now) {
+  for (const std::uint64_t session : parts_.relays.take_stranded()) stranded_.push_back(session);
+  for (std::size_t i = 0; i < kRelaysReplacedPerTick && !stranded_.empty(); ++i) {
+    const std::uint64_t session = stranded_.back();
+    stranded_.pop_back();
+    outcome_.clear();
+    if (!parts_.registry.relay_lost(session, outcome_)) continue;
+    const RelayWanted wanted = *outcome_.relay;
+    give_relay({.now = now, .from = {}, .number = 0, .ack_id = std::nullopt}, wanted);
+  }
+}
+
 void RoomSockets::give_relay(const Question& question, const RelayWanted& wanted) {
   RelayAllocator& relays = parts_.relays;
   const auto known = wanted.session_id ? wanted.session_id : wanted.replaces;
@@ -196,17 +212,18 @@ void RoomSockets::give_relay(const Question& question, const RelayWanted& wanted
     return;
   }
   if (session != known) ++parts_.stats.relay_sessions_allocated;
-  if (!parts_.registry.relay_granted(wanted.room, wanted.first, wanted.second, *session, outcome_))
-    relays.revoke(*session);
+  if (!parts_.registry.relay_granted(question.now, wanted.room, wanted.first, wanted.second,
+                                     *session, outcome_))
+    return relays.revoke(*session);  // the pair is no more
   send_relay(wanted.first, wanted.second, wanted, 0, *session, question);
   send_relay(wanted.second, wanted.first, wanted, 1, *session, question);
   settle(outcome_);
 }
 
-// Where it came to us; of one that is away, where whoever asked did.
-std::string_view RoomSockets::reached_host(const Socket& socket, ClientKey asker) const {
+// Where it came to us; of one that is away, where its peer did.
+std::string_view RoomSockets::reached_host(const Socket& socket, ClientKey peer) const {
   if (!socket.host().empty()) return socket.host();
-  const Socket* const other = socket_of(asker);
+  const Socket* const other = socket_of(peer);
   return other == nullptr ? std::string_view() : other->host();
 }
 
@@ -224,7 +241,7 @@ void RoomSockets::send_relay(ClientKey to, ClientKey peer, const RelayWanted& wa
   const RelayGrant grant{
       .room_id = room,
       .peer_client_id = parts_.registry.client_id(peer),
-      .server = ticket->server.empty() ? reached_host(*socket, question.from) : ticket->server,
+      .server = ticket->server.empty() ? reached_host(*socket, peer) : ticket->server,
       .port = ticket->port,
       .token = ticket->token,
       .session_id = session_id,
@@ -258,19 +275,11 @@ void RoomSockets::deliver(const Outcome& outcome, std::span<const std::string_vi
 
 void RoomSockets::keep(Outcome& outcome) {
   for (const RoomNotice& notice : outcome.notices) {
-    count(notice);
     for (StoreWrite& write : store_writes(notice)) parts_.store.post(std::move(write));
   }
   for (const std::uint64_t session : outcome.revoked) parts_.relays.revoke(session);
   outcome.notices.clear();
   outcome.revoked.clear();
-}
-
-void RoomSockets::count(const RoomNotice& notice) {
-  if (const auto* opened = std::get_if<RoomOpened>(&notice))
-    parts_.stats.games.opened(opened->room.game_id);
-  if (const auto* ended = std::get_if<RoomEnded>(&notice))
-    parts_.stats.games.closed(ended->history.game_id);
 }
 
 void RoomSockets::settle(Outcome& outcome) {

@@ -3,16 +3,17 @@
 #include <fmt/format.h>
 
 #include "common/log.h"
-#include "room/bearer_token.h"
-#include "room/guest_login.h"
-#include "room/json_scan.h"
-#include "room/message.h"
-#include "room/session_routes.h"
+#include "room/admission/bearer_token.h"
+#include "room/admission/guest_login.h"
+#include "room/lobby/message.h"
+#include "room/operator/session_routes.h"
+#include "room/text/json_scan.h"
 
 namespace tandem {
 namespace {
 
 constexpr std::string_view kRooms = "/api/v1/rooms";
+constexpr std::string_view kOneRoom = "/api/v1/rooms/";
 constexpr std::string_view kByCode = "/api/v1/rooms/by-code/";
 constexpr std::string_view kRelays = "/api/v1/relays";
 constexpr std::string_view kGuest = "/api/v1/auth/guest";
@@ -33,13 +34,20 @@ HttpReply no_room() {
   return http_error(404, "there is no such room");
 }
 
+HttpReply show(const SharedJson& room) {
+  if (room == nullptr) return no_room();
+  return {.body = *room, .allow = {}};
+}
+
 }  // namespace
 
 RoomRoutes::RoomRoutes(const Config& config, RoomRouteParts parts)
     : config_(config), parts_(std::move(parts)) {}
 
-bool RoomRoutes::handles(std::string_view path) {
-  return path == kRooms || path == kRelays || path == kGuest || path.starts_with("/api/v1/rooms/");
+bool RoomRoutes::handles(std::string_view method, std::string_view path) {
+  const bool one_room = path.starts_with(kOneRoom);
+  if (one_room && method == "DELETE" && !path.starts_with(kByCode)) return false;
+  return one_room || path == kRooms || path == kRelays || path == kGuest;
 }
 
 HttpReply RoomRoutes::answer(const HttpRequest& request, Moment now) {
@@ -62,7 +70,7 @@ HttpReply RoomRoutes::answer(const HttpRequest& request, Moment now) {
   if (path == kRelays) return relays();
   if (path.starts_with(kByCode))
     return room_by_code(url_decode(path.substr(kByCode.size())), request.client, now);
-  return room(url_decode(path.substr(kRooms.size() + 1)));
+  return room(url_decode(path.substr(kOneRoom.size())));
 }
 
 HttpReply RoomRoutes::login(const HttpRequest& request, Moment now) {
@@ -151,17 +159,14 @@ HttpReply RoomRoutes::all() const {
 }
 
 HttpReply RoomRoutes::room(std::string_view id) const {
-  if (const auto json = parts_.registry.look_up(id)) return {.body = *json, .allow = {}};
-  return no_room();
+  return show(parts_.registry.look_up(id));
 }
 
 HttpReply RoomRoutes::room_by_code(std::string_view code, const IpAddress& client, Moment now) {
   const auto verdict = parts_.address_limits.charge_code_lookup(client, now.mono);
   if (!verdict.allowed()) parts_.stats.record_limited(LimitScope::code);
   if (!verdict.allowed()) return too_many("too many codes tried from this address", verdict);
-  const auto normal = normalize_room_code(code);
-  if (!normal) return no_room();
-  return room(*normal);
+  return show(parts_.registry.look_up_by_code(code));
 }
 
 HttpReply RoomRoutes::relays() const {

@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "common/config.h"
-#include "room/jwt.h"
-#include "room/relay_fleet.h"
-#include "room/request_limiter.h"
-#include "room/room_registry.h"
+#include "room/admission/jwt.h"
+#include "room/admission/request_limiter.h"
+#include "room/lobby/room_registry.h"
+#include "room/relays/relay_fleet.h"
 #include "room/room_stats.h"
 #include "room/storage/store.h"
 #include "room/web/http_message.h"
@@ -38,8 +38,8 @@ class RoomRoutes {
 
   // GET and HEAD of /api/v1/rooms, /api/v1/rooms/{id}, /api/v1/rooms/by-code/{code} and
   // /api/v1/relays; POST of /api/v1/auth/guest. With ?all=true the operator is shown rooms that are
-  // not listed too.
-  [[nodiscard]] static bool handles(std::string_view path);
+  // not listed too. DELETE of a room is the operator's and not for this.
+  [[nodiscard]] static bool handles(std::string_view method, std::string_view path);
   [[nodiscard]] HttpReply answer(const HttpRequest& request, Moment now);
 
  private:

@@ -11,13 +11,13 @@
 #include "common/assert.h"
 #include "common/log.h"
 #include "room/compat_metrics.h"
-#include "room/relay_allocator.h"
-#include "room/relay_fleet.h"
+#include "room/relays/relay_allocator.h"
+#include "room/relays/relay_fleet.h"
 #include "room/room_metrics.h"
 #include "room/room_routes.h"
 #include "room/room_sockets.h"
 #include "room/room_storage.h"
-#include "room/socket_server.h"
+#include "room/socket_io/socket_server.h"
 
 namespace tandem {
 namespace {
@@ -92,6 +92,11 @@ WebOptions web_options(const Config& config) {
   options.tls_cert = config.room.tls_cert;
   options.tls_key = config.room.tls_key;
   return options;
+}
+
+Retention retention_of(const Config& config) {
+  return {.days = config.storage.retention_days,
+          .every = config.room.cleanup_interval_s * kNanosPerSecond};
 }
 
 RelayAllocator::Options allocator_options(const Config& config) {
@@ -212,7 +217,7 @@ Result<void, std::string> RoomService::Impl::open() {
   store_ = std::move(*store);
   const auto live = store_->load();
   if (!live) return unexpected(live.error());
-  store_->set_retention_days(config_.storage.retention_days);
+  store_->set_retention(retention_of(config_));
   take_up(*live);
   start_parts();
   const Endpoint endpoint{config_.room.bind, config_.room.port};
@@ -230,10 +235,8 @@ void RoomService::Impl::take_up(const LiveRooms& live) {
   std::vector<RoomRecord> records;
   std::uint32_t index = 0;
   while (index != RoomRegistry::kListEnd)
-    for (RoomRecord& record : registry_.records(index, kRoomsClosedAtOnce)) {
-      stats_.games.opened(record.game_id);
+    for (RoomRecord& record : registry_.records(index, kRoomsClosedAtOnce))
       records.push_back(std::move(record));
-    }
   if (taken < live.rooms.size()) store_->replace_live(live_rooms(records));
   log(LogLevel::info, "room", "rooms of before the restart",
       {{"rooms", std::uint64_t{taken}}, {"left_out", std::uint64_t{live.rooms.size() - taken}}});
@@ -272,7 +275,7 @@ Result<void, std::string> RoomService::Impl::apply(const Config& config) {
   registry_.set_limits(registry_limits(config));
   sockets_->apply(config);
   routes_->apply(config);
-  store_->set_retention_days(config.storage.retention_days);
+  store_->set_retention(retention_of(config));
   server_->engine().set_bounds(config.room.send_queue_bytes, config.room.max_connections,
                                config.room.connections_per_address);
   return web_->apply(web_options(config));
@@ -331,8 +334,7 @@ void RoomService::Impl::on_request(const HttpRequest& request, HttpResponder res
   const std::string_view path = path_of(request.target);
   if (server_->engine().serves(path))
     return server_->engine().on_request(request, std::move(responder), monotonic_now());
-  const bool closes_a_room = request.method == "DELETE";
-  if (RoomRoutes::handles(path) && !closes_a_room)
+  if (RoomRoutes::handles(request.method, path))
     return responder.reply(routes_->answer(request, moment_now()));
   hooks_.node->on_request(request, std::move(responder));
 }
@@ -380,6 +382,7 @@ void RoomService::Impl::collect_compatible(std::uint64_t resident_bytes, Metrics
                               .websockets_opened = web_->websockets_opened(),
                               .clients = registry_.connected(),
                               .rooms = registry_.rooms(),
+                              .games = largest_games(registry_.rooms_by_game(), kGamesShown),
                               .matches = registry_.matches(),
                               .relay_bytes = forwarded_bytes(relay_.shards()),
                               .resident_bytes = resident_bytes,

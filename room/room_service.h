@@ -17,10 +17,10 @@
 #include "common/metrics.h"
 #include "common/relay_control.h"
 #include "common/result.h"
-#include "room/jwt_keys.h"
+#include "room/admission/jwt_keys.h"
+#include "room/lobby/room_views.h"
 #include "room/node_report.h"
-#include "room/overview.h"
-#include "room/room_views.h"
+#include "room/operator/overview.h"
 #include "room/storage/store.h"
 #include "room/web/web_server.h"
 

@@ -6,7 +6,7 @@
 
 #include "common/assert.h"
 #include "common/log.h"
-#include "room/message.h"
+#include "room/lobby/message.h"
 #include "room/room_sockets_client.h"
 #include "room/version.h"
 
@@ -272,6 +272,7 @@ void RoomSockets::tick(Moment now) {
     parts_.registry.expire(now, kExpiriesPerTick, outcome_);
     settle(outcome_);
     expire_parked(now);
+    replace_lost_relays(now);
   }
   expire_tokens(now);
   if (now.mono < next_lists_ || !parts_.registry.has_list_changes()) return;

@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "common/config.h"
-#include "room/jwt.h"
-#include "room/password_worker.h"
-#include "room/relay_allocator.h"
-#include "room/request_limiter.h"
-#include "room/room_registry.h"
+#include "room/admission/jwt.h"
+#include "room/admission/password_worker.h"
+#include "room/admission/request_limiter.h"
+#include "room/lobby/room_registry.h"
+#include "room/relays/relay_allocator.h"
 #include "room/room_stats.h"
-#include "room/socket_server.h"
+#include "room/socket_io/socket_server.h"
 #include "room/storage/store.h"
 
 namespace tandem {
@@ -105,14 +105,14 @@ class RoomSockets final : public SocketApp {
   void check(const Question& question, JoinRoom request, std::string verifier);
   void answer(const Question& question);
   void refuse(Socket& socket, std::optional<std::uint64_t> ack_id, const ApiError& error);
+  void replace_lost_relays(Moment now);
   void give_relay(const Question& question, const RelayWanted& wanted);
   void send_relay(ClientKey to, ClientKey peer, const RelayWanted& wanted, std::uint8_t slot,
                   std::uint64_t session_id, const Question& question);
-  [[nodiscard]] std::string_view reached_host(const Socket& socket, ClientKey asker) const;
+  [[nodiscard]] std::string_view reached_host(const Socket& socket, ClientKey peer) const;
   void deliver(const Outcome& outcome, std::span<const std::string_view> attachments);
   void keep(Outcome& outcome);
   void count(const RoomRequest& request);
-  void count(const RoomNotice& notice);
 
   Config config_;
   std::string node_id_;
@@ -126,6 +126,7 @@ class RoomSockets final : public SocketApp {
   JwtClaims admitted_;
   std::size_t token_sweep_ = 0;
   Nanos next_lists_ = 0;
+  std::vector<std::uint64_t> stranded_;  // relay sessions whose relay is lost, to be replaced
   bool draining_ = false;
 };
 

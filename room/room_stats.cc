@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "common/assert.h"
-#include "room/visible_text.h"
+#include "room/text/visible_text.h"
 
 namespace tandem {
 namespace {
@@ -85,16 +85,11 @@ void SuccessRate::record(bool success) {
   sum_ += rate;
 }
 
-void GameCounts::closed(std::string_view game_id) {
-  const auto game = open_.find(std::string(game_id));
-  TANDEM_CHECK(game != open_.end());
-  if (--game->second == 0) open_.erase(game);
-}
-
-std::vector<GameCounts::Share> GameCounts::largest(std::size_t games_max) const {
-  std::vector<Share> shares;
+std::vector<GameShare> largest_games(const TextMap<std::uint32_t>& rooms_by_game,
+                                     std::size_t games_max) {
+  std::vector<GameShare> shares;
   std::uint64_t others = 0;
-  for (const auto& [game_id, rooms] : open_) {
+  for (const auto& [game_id, rooms] : rooms_by_game) {
     if (game_id == kOtherGames || !visible_code_points(game_id)) {
       others += rooms;
     } else {
@@ -102,7 +97,7 @@ std::vector<GameCounts::Share> GameCounts::largest(std::size_t games_max) const 
     }
   }
   // By id where they are level, so that two pages show the same ones.
-  const auto is_larger = [](const Share& a, const Share& b) {
+  const auto is_larger = [](const GameShare& a, const GameShare& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   };
   const std::size_t shown = std::min(games_max, shares.size());

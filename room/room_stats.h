@@ -9,12 +9,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "common/clock.h"
-#include "room/jwt.h"
+#include "room/admission/jwt.h"
+#include "room/lobby/keyed_hash.h"
 
 namespace tandem {
 
@@ -115,24 +115,14 @@ class SuccessRate {
   double sum_ = 0;
 };
 
-// Open rooms by game. A client picks a game's id, so there may be as many as rooms; who shows them
-// shows the largest.
-class GameCounts {
- public:
-  using Share = std::pair<std::string, std::uint64_t>;
+// A game and how many rooms it has.
+using GameShare = std::pair<std::string, std::uint64_t>;
 
-  void opened(std::string_view game_id) { ++open_[std::string(game_id)]; }
-  // Of a game with an open room.
-  void closed(std::string_view game_id);
-
-  // The `games_max` with the most rooms, the most first, and all others together as "other" behind
-  // them, where there are any. A game whose own id is "other" is among those, and so is one whose
-  // id is not fit to be seen.
-  [[nodiscard]] std::vector<Share> largest(std::size_t games_max) const;
-
- private:
-  std::unordered_map<std::string, std::uint64_t> open_;
-};
+// The `games_max` with the most rooms, the most first, and all others together as "other" behind
+// them, where there are any. A client picks a game's id, so there may be as many as rooms: one
+// whose own id is "other" is among the others, and so is one whose id is not fit to be seen.
+[[nodiscard]] std::vector<GameShare> largest_games(const TextMap<std::uint32_t>& rooms_by_game,
+                                                   std::size_t games_max);
 
 class RoomStats {
  public:
@@ -151,7 +141,6 @@ class RoomStats {
   std::uint64_t guest_tokens = 0;              // minted
   std::uint64_t relay_sessions_allocated = 0;  // a pair's first, or its first on another relay
   std::uint64_t relay_sessions_refused = 0;    // NO_RELAY, DRAINING, too many of one client
-  GameCounts games;
 
   struct ErrorCount {
     std::string_view code;

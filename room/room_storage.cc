@@ -5,7 +5,7 @@
 #include <limits>
 #include <unordered_map>
 
-#include "room/overloaded.h"
+#include "common/overloaded.h"
 
 namespace tandem {
 namespace {
@@ -120,7 +120,7 @@ std::vector<StoreWrite> store_writes(const RoomNotice& notice) {
                                                  .latency_ms = rounded(sample.latency_ms),
                                                  .packet_loss_rate = sample.packet_loss,
                                                  .bandwidth_kbps = rounded(sample.bandwidth_kbps),
-                                                 .duration_s = std::nullopt,
+                                                 .duration_s = sample.duration_s,
                                                  .recorded_at = sample.at});
           },
       },

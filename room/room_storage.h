@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "room/room_types.h"
+#include "room/lobby/room_types.h"
 #include "room/storage/store.h"
 
 namespace tandem {

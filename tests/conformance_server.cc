@@ -14,7 +14,7 @@
 #include <string>
 
 #include "room/control_loop.h"
-#include "room/socket_server.h"
+#include "room/socket_io/socket_server.h"
 #include "room/web/web_server.h"
 
 namespace tandem {

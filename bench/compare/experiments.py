@@ -99,7 +99,7 @@ MATCHES, ACTIVE_CLIENTS = "matches", "active Socket.IO clients"
 
 # Events sent a second: a service writes several frames at once where it is busy, so each is measured
 # where it is best, while a message still takes no longer than that.
-ROOM_RATES = (1_000, 4_000, 16_000, 32_000)
+ROOM_RATES = (1_000, 4_000, 16_000, 24_000, 32_000)
 ROOM_PATIENCE_US = 100_000
 ROOM_EVENTS = {rate: f"room events, {rate:,} sent a second" for rate in ROOM_RATES}
 # Answers and copies, which is what T14 counts: 25,000 of them a second with a tenth of turnover.

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "room/admin_protocol.h"
+#include "room/operator/admin_protocol.h"
 
 namespace tandem {
 namespace {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/overloaded.h"
 #include "common/token.h"
 #include "common/units.h"
-#include "room/overloaded.h"
 
 namespace tandem {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "room/admin_protocol.h"
+#include "room/operator/admin_protocol.h"
 
 namespace tandem {
 

@@ -14,9 +14,9 @@
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/token.h"
-#include "room/admin_protocol.h"
 #include "room/ctl/admin_client.h"
 #include "room/ctl/tables.h"
+#include "room/operator/admin_protocol.h"
 #include "room/version.h"
 
 namespace tandem {

@@ -61,7 +61,7 @@ class QueuedStore::Work : public std::enable_shared_from_this<Work> {
         post_(std::move(post)),
         driver_(std::move(driver)),
         name_(driver_->name()),
-        retention_days_(options_.retention_days),
+        retention_(options_.retention),
         queue_(options_.queue) {
     if (!options_.now) options_.now = system_now;
     size_bytes_ = driver_->size_bytes();
@@ -71,7 +71,7 @@ class QueuedStore::Work : public std::enable_shared_from_this<Work> {
   void post(StoreWrite write);
   void replace_live(LiveRooms live);
   void backup(std::string path, BackupDone done);
-  void set_retention_days(std::uint32_t days);
+  void set_retention(const Retention& retention);
   StoreStatistics statistics() const;
   std::size_t finish(Nanos patience);
 
@@ -86,7 +86,7 @@ class QueuedStore::Work : public std::enable_shared_from_this<Work> {
   void note_success();
   void note_failure(const std::string& reason);
   bool has_work() const {
-    return finishing_ || queue_.size() > 0 || (retention_days_ > 0 && Clock::now() >= expire_at_);
+    return finishing_ || queue_.size() > 0 || (retention_.days > 0 && Clock::now() >= expire_at_);
   }
 
   QueuedStoreOptions options_;
@@ -96,7 +96,7 @@ class QueuedStore::Work : public std::enable_shared_from_this<Work> {
 
   mutable std::mutex mutex_;  // over all below
   std::condition_variable changed_;
-  std::uint32_t retention_days_;
+  Retention retention_;
   WriteQueue queue_;
   std::size_t in_hand_ = 0;    // of a batch that is being written
   std::uint64_t refused_ = 0;  // writes that came after the end
@@ -165,11 +165,11 @@ void QueuedStore::Work::replace_live(LiveRooms live) {
   changed_.notify_all();
 }
 
-void QueuedStore::Work::set_retention_days(std::uint32_t days) {
+void QueuedStore::Work::set_retention(const Retention& retention) {
   {
     const Lock lock(mutex_);
-    if (retention_days_ == days) return;
-    retention_days_ = days;
+    if (retention_ == retention) return;
+    retention_ = retention;
     expire_at_ = Clock::now();
   }
   changed_.notify_all();
@@ -249,7 +249,7 @@ std::size_t QueuedStore::Work::finish(Nanos patience) {
 
 void QueuedStore::Work::wait_for_work(Lock& lock) {
   while (!has_work()) {
-    if (retention_days_ == 0) {
+    if (retention_.days == 0) {
       changed_.wait(lock);
     } else {
       changed_.wait_until(lock, expire_at_);
@@ -320,8 +320,8 @@ void QueuedStore::Work::write_until_done(const StoreBatch& batch, Lock& lock) {
 
 // One piece; the next one follows the batch that waits meanwhile.
 void QueuedStore::Work::expire(Lock& lock) {
-  if (retention_days_ == 0 || Clock::now() < expire_at_) return;
-  const UnixMillis before = options_.now() - retention_days_ * kMillisPerDay;
+  if (retention_.days == 0 || Clock::now() < expire_at_) return;
+  const UnixMillis before = options_.now() - retention_.days * kMillisPerDay;
   lock.unlock();
   const auto deleted = driver_->expire(before, options_.expire_rows_max);
   lock.lock();
@@ -333,7 +333,7 @@ void QueuedStore::Work::expire(Lock& lock) {
   note_success();
   counted_.expired += *deleted;
   if (*deleted < options_.expire_rows_max)
-    expire_at_ = Clock::now() + std::chrono::nanoseconds(options_.expire_every);
+    expire_at_ = Clock::now() + std::chrono::nanoseconds(retention_.every);
 }
 
 void QueuedStore::Work::measure(Lock& lock) {
@@ -385,8 +385,8 @@ void QueuedStore::replace_live(LiveRooms live) {
 void QueuedStore::backup(std::string path, BackupDone done) {
   work_->backup(std::move(path), std::move(done));
 }
-void QueuedStore::set_retention_days(std::uint32_t days) {
-  work_->set_retention_days(days);
+void QueuedStore::set_retention(const Retention& retention) {
+  work_->set_retention(retention);
 }
 StoreStatistics QueuedStore::statistics() const {
   return work_->statistics();

@@ -21,9 +21,8 @@ struct QueuedStoreOptions {
   // long a room's changes are gathered.
   Nanos linger = 20 * kNanosPerMillisecond;
   Nanos retry_after = kNanosPerSecond;  // a batch that could not be written
-  Nanos expire_every = kNanosPerHour;
   std::size_t expire_rows_max = 500;  // in one transaction; between two of them the queue is served
-  std::uint32_t retention_days = 0;
+  Retention retention = {};
   std::function<UnixMillis()> now = {};  // from the store's thread; empty: the system's clock
 };
 
@@ -36,7 +35,7 @@ class QueuedStore final : public Store {
   void post(StoreWrite write) override;
   void replace_live(LiveRooms live) override;
   void backup(std::string path, BackupDone done) override;
-  void set_retention_days(std::uint32_t days) override;
+  void set_retention(const Retention& retention) override;
   [[nodiscard]] StoreStatistics statistics() const override;
   std::size_t finish(Nanos patience) override;
 

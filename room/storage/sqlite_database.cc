@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/assert.h"
-#include "room/overloaded.h"
+#include "common/overloaded.h"
 
 namespace tandem {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "room/overloaded.h"
+#include "common/overloaded.h"
 
 namespace tandem {
 namespace {

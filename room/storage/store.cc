@@ -22,7 +22,7 @@ class NoStore final : public Store {
       done(unexpected(std::string("there is nothing to back up: storage.driver is \"none\"")));
     });
   }
-  void set_retention_days(std::uint32_t) override {}
+  void set_retention(const Retention&) override {}
   StoreStatistics statistics() const override { return {.driver = "none"}; }
   std::size_t finish(Nanos) override { return 0; }
 
@@ -50,8 +50,7 @@ Result<std::unique_ptr<Store>, std::string> open_store(const Config::Storage& co
   }
   auto driver = open_sqlite({.path = config.path});
   if (!driver) return unexpected(driver.error());
-  return std::make_unique<QueuedStore>(std::move(*driver), std::move(post),
-                                       QueuedStoreOptions{.retention_days = config.retention_days});
+  return std::make_unique<QueuedStore>(std::move(*driver), std::move(post), QueuedStoreOptions{});
 }
 
 void append_store_metrics(const StoreStatistics& statistics, Metrics& into) {

@@ -143,6 +143,13 @@ using BackupDone = std::function<void(Result<BackupReport, std::string>)>;
 // Brings a call to the control thread; from any thread.
 using StorePost = std::function<void(std::function<void()>)>;
 
+// History older than `days` is deleted, looked for as often as `every`; 0 days: never.
+struct Retention {
+  std::uint32_t days = 0;
+  Nanos every = 300 * kNanosPerSecond;  // more than 0
+  friend bool operator==(const Retention&, const Retention&) = default;
+};
+
 class Store {
  public:
   Store() = default;
@@ -165,8 +172,8 @@ class Store {
   // with an error. That is one line.
   virtual void backup(std::string path, BackupDone done) = 0;
 
-  // History older than this is deleted; 0: never.
-  virtual void set_retention_days(std::uint32_t days) = 0;
+  // At first there is none. Holds at once.
+  virtual void set_retention(const Retention& retention) = 0;
 
   [[nodiscard]] virtual StoreStatistics statistics() const = 0;
 

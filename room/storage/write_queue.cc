@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "room/overloaded.h"
+#include "common/overloaded.h"
 
 namespace tandem {
 namespace {

@@ -131,6 +131,14 @@ class DrainTest(OwnDaemonTest):
                 self.assertIsNotNone(close)
                 self.assertEqual(close.reason, tc.DRAINING)
 
+    def test_more_signals_do_not_cut_the_end_short(self):
+        self.stream_pair()
+        self.drain()
+        deadline = time.monotonic() + 20
+        while self.relay.running() and time.monotonic() < deadline:
+            self.relay.signal(signal.SIGTERM)
+        self.assertEnds(1)
+
     def test_by_hand_and_back(self):
         a, b = self.stream_pair()
         self.relay.ctl("drain")

@@ -14,7 +14,10 @@ from harness import BUILD, MIB, ROOT, clean_environment, eventually, scaled
 from room_harness import WEBSOCKET, RoomTest, node_command, node_environment
 
 ATTACKS = ROOT / "tests/e2e/room_attacks.py"
-SECONDS = scaled(5, 20)
+BINARY = (BUILD / "tandemd").read_bytes()
+# An instrumented daemon is there for what it touches; how late anything is it cannot tell.
+SANITIZED = b"__asan_init" in BINARY or b"__tsan_init" in BINARY
+SECONDS = 2 if SANITIZED else scaled(5, 20)
 # What is good on a machine of its own. Beside the attacker's program and other tests it may be more:
 # then five times what the pair measures without an attack.
 P99_MS = 50.0
@@ -70,12 +73,9 @@ class BadClients(RoomTest):
         cls.baseline = cls.pair.lap()
         print(f"\nwithout an attack: {cls.baseline}", flush=True)
 
-        binary = (BUILD / "tandemd").read_bytes()
-        cls.sanitized = b"__asan_init" in binary or b"__tsan_init" in binary
-
     @property
     def p99_limit_ms(self) -> float:
-        return max(P99_MS * (10 if self.sanitized else 1), 5 * self.baseline["p99"])
+        return max(P99_MS, 5 * self.baseline["p99"])
 
     def attack(self, name: str, allowance: int = 0, **order) -> dict:
         """Runs it beside the good pair; what it says of itself. `allowance` is what it may make the
@@ -85,7 +85,7 @@ class BadClients(RoomTest):
             result, lap, grown = self.run_attack(name, **order)
             print(f"\n{name}: {result}; the pair: {lap}; memory +{grown / MIB:.1f} MiB", flush=True)
             self.check(lap, grown, allowance)
-            if lap["p99"] <= self.p99_limit_ms:
+            if SANITIZED or lap["p99"] <= self.p99_limit_ms:
                 return result
         self.fail(f"{lap}, without an attack {self.baseline}")
 
@@ -130,7 +130,7 @@ class BadClients(RoomTest):
         self.assertEqual((lap["acked"], lap["heard"], lap["drops"]), (lap["sent"], lap["sent"], 0))
         self.assertGreater(lap["sent"], 0)
         if not self.relay.keeps_a_history_of_memory():
-            self.assertLessEqual(grown, (allowance + SLACK) * (3 if self.sanitized else 1))
+            self.assertLessEqual(grown, (allowance + SLACK) * (3 if SANITIZED else 1))
 
     def assertMoved(self, metric: str, label: str | None = None, at_least: float = 1):
         """Since the attack began."""

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "common/assert.h"
-#include "room/admin_protocol.h"
+#include "room/operator/admin_protocol.h"
 
 namespace tandem {
 namespace {

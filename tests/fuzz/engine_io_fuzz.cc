@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "common/assert.h"
-#include "room/engine_io.h"
+#include "room/socket_io/engine_io.h"
 
 namespace tandem {
 namespace {

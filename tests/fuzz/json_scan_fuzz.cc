@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "common/assert.h"
-#include "room/json_scan.h"
+#include "room/text/json_scan.h"
 #include "room/web/utf8_check.h"
 
 namespace tandem {

@@ -8,8 +8,8 @@
 #include "common/assert.h"
 #include "common/base64url.h"
 #include "common/hmac.h"
-#include "room/jwt.h"
-#include "room/visible_text.h"
+#include "room/admission/jwt.h"
+#include "room/text/visible_text.h"
 
 namespace tandem {
 namespace {

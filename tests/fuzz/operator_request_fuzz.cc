@@ -5,9 +5,9 @@
 #include <variant>
 
 #include "common/assert.h"
-#include "room/json_scan.h"
-#include "room/operator_request.h"
-#include "room/overloaded.h"
+#include "common/overloaded.h"
+#include "room/operator/operator_request.h"
+#include "room/text/json_scan.h"
 
 namespace tandem {
 namespace {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "common/assert.h"
-#include "room/message.h"
-#include "room/room_registry.h"
-#include "room/text_bounds.h"
+#include "room/lobby/message.h"
+#include "room/lobby/room_registry.h"
+#include "room/text/visible_text.h"
 
 namespace tandem {
 namespace {
@@ -33,7 +33,8 @@ class Counting final : public RandomSource {
 };
 
 void check_text(std::string_view text, std::size_t most) {
-  TANDEM_CHECK(code_points(text) <= most && !has_control(text));
+  const auto count = visible_code_points(text);
+  TANDEM_CHECK(count && *count <= most);
 }
 
 void check_bounds(const RoomRequest& request) {

@@ -5,7 +5,7 @@
 
 #include "common/assert.h"
 #include "common/token.h"
-#include "room/session_routes.h"
+#include "room/operator/session_routes.h"
 
 namespace tandem {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "common/assert.h"
-#include "room/socket_io.h"
+#include "room/socket_io/socket_io.h"
 
 namespace tandem {
 namespace {

@@ -16,8 +16,8 @@
 #include <string_view>
 
 #include "common/assert.h"
-#include "room/engine_io.h"
-#include "room/socket_server.h"
+#include "room/socket_io/engine_io.h"
+#include "room/socket_io/socket_server.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/room/fake_web.h"
 

@@ -14,6 +14,13 @@ from pathlib import Path
 # (files, project files they may include), the first match wins. Patterns match from the start.
 PROJECT_RULES = [
     (r"common/", r"common/"),
+    (r"room/text/", r"(common|room/text)/"),
+    (r"room/lobby/", r"(common|room/(text|lobby))/"),
+    (r"room/storage/", r"(common|room/storage)/"),
+    (r"room/web/", r"(common|room/web)/|room/metrics_page\.h$"),
+    (r"room/socket_io/", r"(common|room/(text|web|socket_io))/|room/metrics_page\.h$"),
+    (r"room/relays/", r"(common|room/(text|lobby|relays))/"),
+    (r"room/admission/", r"(common|room/(text|lobby|admission))/"),
     (r"room/", r"(common|room)/"),
     (r"relay/main\.cc$", r"(common|room)/|relay/(?!dpdk/)"),
     (r"relay/core/", r"(common|relay/core)/"),

@@ -12,6 +12,8 @@ TREE = [
     "relay/io.h", "relay/shard.h", "relay/shard_pool.cc", "relay/main.cc", "relay/buffer_pool.h",
     "relay/core/session.h", "relay/core/wire.cc", "relay/uring/ring.h", "relay/dpdk/eal.h",
     "room/server.h", "room/server.cc", "room/storage/store.h", "room/storage/store.cc",
+    "room/lobby/room_registry.h", "room/text/json_scan.h", "room/socket_io/engine_io.h",
+    "room/web/web_server.h", "room/metrics_page.h",
 ]
 
 FORBIDDEN = [
@@ -40,6 +42,12 @@ FORBIDDEN = [
     ("common/endpoint.h", "<spdlog/spdlog.h>"),
     ("room/server.cc", "<sqlite3.h>"),
     ("room/storage/store.h", "<sqlite3.h>"),
+    ("room/lobby/room_registry.h", '"room/storage/store.h"'),
+    ("room/text/json_scan.h", '"room/lobby/room_registry.h"'),
+    ("room/storage/store.h", '"room/server.h"'),
+    ("room/web/web_server.h", '"room/socket_io/engine_io.h"'),
+    ("room/socket_io/engine_io.h", '"room/lobby/room_registry.h"'),
+    ("room/socket_io/engine_io.h", '"room/server.h"'),
     ("relay/core/session.h", "<chrono>"),
     ("relay/core/wire.cc", "<sys/socket.h>"),
 ]
@@ -51,6 +59,10 @@ ALLOWED = [
     ("room/server.cc", "<boost/asio.hpp>"),
     ("room/storage/store.cc", "<sqlite3.h>"),
     ("relay/main.cc", '"room/server.h"'),
+    ("room/lobby/room_registry.h", '"room/text/json_scan.h"'),
+    ("room/socket_io/engine_io.h", '"room/web/web_server.h"'),
+    ("room/socket_io/engine_io.h", '"room/metrics_page.h"'),
+    ("room/server.h", '"room/lobby/room_registry.h"'),
     ("relay/main.cc", '"relay/shard.h"'),
     ("relay/shard.h", '"relay/core/session.h"'),
     ("relay/shard_pool.cc", '"relay/uring/ring.h"'),

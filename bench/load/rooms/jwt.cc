@@ -11,7 +11,7 @@
 
 #include "common/assert.h"
 #include "common/base64url.h"
-#include "room/json_scan.h"
+#include "room/text/json_scan.h"
 
 namespace tandem::bench {
 namespace {

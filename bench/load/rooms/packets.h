@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "room/json_scan.h"
+#include "room/text/json_scan.h"
 
 namespace tandem::bench {
 

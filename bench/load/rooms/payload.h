@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "room/json_scan.h"
+#include "room/text/json_scan.h"
 
 namespace tandem::bench {
 

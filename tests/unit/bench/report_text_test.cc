@@ -91,7 +91,8 @@ TEST_CASE("a relay that dropped nothing, sent nothing and saw no batch") {
 TEST_CASE("a recording without samples has zeros") {
   Report report;
   report.latencies = {{.name = "direct", .histogram = {}, .jitter_ns = 0}};
-  CHECK(tells(report, "  direct           0  0.0  0.0  0.0  0.0    0.0     0.0  0.0   0.0     0.0\n"));
+  CHECK(tells(report,
+              "  direct           0  0.0  0.0  0.0  0.0    0.0     0.0  0.0   0.0     0.0\n"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "room/admin_protocol.h"
+#include "room/operator/admin_protocol.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "room/admin_server.h"
+#include "room/operator/admin_server.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <vector>
 
-#include "room/admin_protocol.h"
+#include "room/operator/admin_protocol.h"
 #include "tests/unit/room/loop_thread.h"
 #include "tests/unit/room/loopback.h"
 

@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "common/token.h"
-#include "room/admin_commands.h"
+#include "room/operator/admin_commands.h"
 #include "tests/unit/room/fake_relay.h"
 #include "tests/unit/room/loopback.h"
 #include "tests/unit/room/notify_socket.h"

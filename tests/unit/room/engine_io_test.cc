@@ -1,4 +1,4 @@
-#include "room/engine_io.h"
+#include "room/socket_io/engine_io.h"
 
 #include <doctest/doctest.h>
 

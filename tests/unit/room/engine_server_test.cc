@@ -1,4 +1,4 @@
-#include "room/engine_server.h"
+#include "room/socket_io/engine_server.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "room/guest_login.h"
+#include "room/admission/guest_login.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
-#include "room/bearer_token.h"
+#include "room/admission/bearer_token.h"
 
 namespace tandem {
 namespace {

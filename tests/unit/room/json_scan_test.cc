@@ -1,4 +1,4 @@
-#include "room/json_scan.h"
+#include "room/text/json_scan.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "room/jwt_keys.h"
+#include "room/admission/jwt_keys.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "room/jwt.h"
+#include "room/admission/jwt.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,11 +1,11 @@
-#include "room/message.h"
+#include "room/lobby/message.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <vector>
 
-#include "room/room_code.h"
+#include "room/lobby/room_code.h"
 
 namespace tandem {
 namespace {

@@ -1,4 +1,4 @@
-#include "room/operator_request.h"
+#include "room/operator/operator_request.h"
 
 #include <doctest/doctest.h>
 

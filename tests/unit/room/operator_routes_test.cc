@@ -1,4 +1,4 @@
-#include "room/operator_routes.h"
+#include "room/operator/operator_routes.h"
 
 #include <doctest/doctest.h>
 

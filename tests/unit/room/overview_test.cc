@@ -1,4 +1,4 @@
-#include "room/overview.h"
+#include "room/operator/overview.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "room/password.h"
+#include "room/admission/password.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-#include "room/password_worker.h"
+#include "room/admission/password_worker.h"
 
 #include <doctest/doctest.h>
 

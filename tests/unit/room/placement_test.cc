@@ -1,4 +1,4 @@
-#include "room/placement.h"
+#include "room/relays/placement.h"
 
 #include <doctest/doctest.h>
 

@@ -223,7 +223,7 @@ TEST_CASE("the end interrupts a driver that hangs") {
 TEST_CASE("what is too old goes piece by piece, while writes go on") {
   constexpr UnixMillis kNow = 1'800'000'000'000;
   constexpr UnixMillis kDay = 86'400'000;
-  Stored stored({.expire_rows_max = 10, .retention_days = 30, .now = [] { return kNow; }});
+  Stored stored({.expire_rows_max = 10, .retention = {.days = 30}, .now = [] { return kNow; }});
   stored.database.expirable = 25;
   REQUIRE(stored.store.load());
   REQUIRE(comes_true([&] { return stored.store.statistics().expired == 25; }));
@@ -233,7 +233,7 @@ TEST_CASE("what is too old goes piece by piece, while writes go on") {
     const Lock lock(stored.database.mutex);
     CHECK(stored.database.expired == std::vector<UnixMillis>(3, kNow - 30 * kDay));
   }
-  stored.store.set_retention_days(7);  // holds at once, not in an hour
+  stored.store.set_retention({.days = 7});  // holds at once, not in some minutes
   REQUIRE(comes_true([&] {
     const Lock lock(stored.database.mutex);
     return stored.database.expired.size() == 4;
@@ -241,8 +241,8 @@ TEST_CASE("what is too old goes piece by piece, while writes go on") {
   CHECK(stored.database.expired.back() == kNow - 7 * kDay);
 }
 
-TEST_CASE("it goes again after an hour, as long as that is") {
-  Stored stored({.expire_every = kNanosPerMillisecond, .retention_days = 1});
+TEST_CASE("it goes again and again, as often as it is told") {
+  Stored stored({.retention = {.days = 1, .every = kNanosPerMillisecond}});
   REQUIRE(stored.store.load());
   CHECK(comes_true([&] {
     const Lock lock(stored.database.mutex);
@@ -251,7 +251,7 @@ TEST_CASE("it goes again after an hour, as long as that is") {
 }
 
 TEST_CASE("without a retention nothing goes") {
-  Stored stored({.expire_every = 0, .retention_days = 0});
+  Stored stored({.retention = {.days = 0, .every = 1}});
   REQUIRE(stored.store.load());
   stored.store.post(sample_metric("p2p", 0));
   REQUIRE(stored.writes(1));
@@ -260,7 +260,7 @@ TEST_CASE("without a retention nothing goes") {
 }
 
 TEST_CASE("deleting that fails is tried again and shows") {
-  Stored stored({.retention_days = 1});
+  Stored stored({.retention = {.days = 1}});
   stored.database.fail(2);
   stored.database.expirable = 1;
   REQUIRE(stored.store.load());

@@ -1,4 +1,4 @@
-#include "room/relay_allocator.h"
+#include "room/relays/relay_allocator.h"
 
 #include <doctest/doctest.h>
 
@@ -140,6 +140,24 @@ TEST_CASE("a revoked session is ended at its relay and gives no more tokens") {
         std::vector<std::pair<std::string, std::uint64_t>>{{"one", *session}});
   CHECK_FALSE(world.allocator.grant(*session, 0, kNow));
   CHECK(world.allocator.sessions() == 0);
+}
+
+TEST_CASE("sessions of a relay that drains or is gone are told once") {
+  World world;
+  world.fleet.relays = {relay("one"), relay("two")};
+  CHECK(world.allocator.take_stranded().empty());
+  const auto first = world.allocator.open("eu", {}, {}, "two");
+  const auto second = world.allocator.open("eu", {}, {}, "one");
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(world.allocator.take_stranded().empty());
+  world.fleet.relays[0].accepts = false;
+  CHECK(world.allocator.take_stranded() == std::vector<std::uint64_t>{*first});
+  CHECK(world.allocator.take_stranded().empty());
+  world.fleet.relays[0].accepts = true;
+  CHECK(world.allocator.take_stranded().empty());
+  world.fleet.relays.pop_back();
+  CHECK(world.allocator.take_stranded() == std::vector<std::uint64_t>{*second});
 }
 
 }  // namespace

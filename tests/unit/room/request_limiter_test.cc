@@ -1,4 +1,4 @@
-#include "room/request_limiter.h"
+#include "room/admission/request_limiter.h"
 
 #include <doctest/doctest.h>
 

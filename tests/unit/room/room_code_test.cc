@@ -1,4 +1,4 @@
-#include "room/room_code.h"
+#include "room/lobby/room_code.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "room/room_directory.h"
+#include "room/lobby/room_directory.h"
 
 #include <doctest/doctest.h>
 

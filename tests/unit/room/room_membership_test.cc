@@ -187,7 +187,7 @@ TEST_CASE("the last one's going removes the room everywhere") {
   CHECK(world.registry.rooms() == 0);
   CHECK(world.registry.rooms_by_game().empty());
   CHECK(world.registry.look_up(made.at("room.id")) == nullptr);
-  CHECK(world.registry.look_up(made.at("room.code")) == nullptr);
+  CHECK(world.registry.look_up_by_code(made.at("room.code")) == nullptr);
   CHECK(json_at(world.list_changes().only("room:list:update").json, "type") == "remove");
   CHECK(world.join("bob", made.at("room.id")).code() == "NOT_FOUND");
 }
@@ -338,7 +338,7 @@ TEST_CASE("who may look at a room") {
     CAPTURE(visibility);
     const bool is_private = visibility == "private";
     CHECK((world.registry.look_up(made.at("room.id")) == nullptr) == is_private);
-    CHECK((world.registry.look_up(made.at("room.code")) == nullptr) == is_private);
+    CHECK((world.registry.look_up_by_code(made.at("room.code")) == nullptr) == is_private);
     CHECK(world.list_changes().named("room:list:update").size() ==
           (visibility == "public" ? 1 : 0));
     CHECK(world.join("bob", made.at("room.id")).good());

@@ -341,7 +341,7 @@ TEST_CASE("a restart: rooms come back with absent members, who have their grace"
   CHECK(after.registry.restore(after.now, stored) == 1);
   CHECK(after.registry.absent() == 2);
   CHECK(after.registry.players() == 2);
-  CHECK(json_at(*after.registry.look_up(made.at("room.code")), "id") == room);
+  CHECK(json_at(*after.registry.look_up_by_code(made.at("room.code")), "id") == room);
   const Answer ann = after.connect("ann");
   CHECK(after.connection.at("ann").returned);
   const std::string resumed = ann.only("room:resumed").json;

@@ -1,7 +1,7 @@
 // Random requests from a seed, by several clients in several rooms, with what has to hold after
 // each of them. A failure prints the seed and the step; seeds that found something stay in the
 // list.
-#include "room/room_registry.h"
+#include "room/lobby/room_registry.h"
 
 #include <doctest/doctest.h>
 
@@ -158,22 +158,17 @@ class Crowd {
 
   Answer fail(const std::string& id, const std::string& json) {
     const Answer answer = world_.ask(id, "p2p:failure", json);
-    if (answer.relay && !answer.relay->under_way && !answer.relay->session_id)
-      minting_.push_back(*answer.relay);
+    if (answer.relay && !answer.relay->under_way) minting_.push_back(*answer.relay);
     return answer;
   }
 
-  // A mint ends, well or not; or a session ends by itself, or loses its relay.
+  // A mint ends, well or not; or a session loses its relay.
   Answer mint() {
     if (dice_.below(3) == 0 && !sessions_.empty()) {
       const std::uint64_t session = *sessions_.begin();
       Outcome outcome;
-      if (dice_.below(2) == 0) {
-        world_.registry.relay_ended(session);
-        sessions_.erase(session);
-      } else if (world_.registry.relay_lost(session, outcome) && !outcome.relay->under_way) {
+      if (world_.registry.relay_lost(session, outcome) && !outcome.relay->under_way)
         minting_.push_back(*outcome.relay);
-      }
       return {};
     }
     if (minting_.empty()) return {};
@@ -184,8 +179,9 @@ class Crowd {
       return {};
     }
     Outcome outcome;
-    const std::uint64_t session = ++last_session_;
-    if (world_.registry.relay_granted(wanted.room, wanted.first, wanted.second, session, outcome))
+    const std::uint64_t session = wanted.session_id ? *wanted.session_id : ++last_session_;
+    if (world_.registry.relay_granted(world_.now, wanted.room, wanted.first, wanted.second, session,
+                                      outcome))
       sessions_.insert(session);
     for (const std::uint64_t each : outcome.revoked) CHECK(sessions_.erase(each) == 1);
     return {};

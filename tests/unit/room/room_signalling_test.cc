@@ -203,15 +203,6 @@ TEST_CASE("no relay: the next report asks again") {
   CHECK(table.fails("ann", "bob").relay->session_id == 7u);  // it still has that one
 }
 
-TEST_CASE("a session that ended by itself is none") {
-  Table table;
-  (void)table.grant(*table.fails("ann", "bob").relay, 7);
-  table.registry.relay_ended(7);
-  table.registry.relay_ended(7);
-  CHECK(table.registry.relay_sessions() == 0);
-  CHECK_FALSE(table.fails("ann", "bob").relay->session_id.has_value());
-}
-
 TEST_CASE("sessions end with who is in them, and with the room") {
   Table table;
   (void)table.grant(*table.fails("ann", "bob").relay, 1);

@@ -95,22 +95,20 @@ TEST_CASE("the share of pairs that reached each other") {
 }
 
 TEST_CASE("the games with the most rooms, and all others as one") {
-  GameCounts games;
-  CHECK(games.largest(50).empty());
-  for (int i = 0; i < 60; ++i) games.opened(fmt::format("game-{:02}", i));
-  games.opened("game-59");
-  games.opened("other");
-  games.opened("bad\ngame");
-  auto shares = games.largest(50);
+  TextMap<std::uint32_t> rooms;
+  CHECK(largest_games(rooms, 50).empty());
+  for (int i = 0; i < 60; ++i) rooms[fmt::format("game-{:02}", i)] = 1;
+  ++rooms["game-59"];
+  rooms["other"] = 1;
+  rooms["bad\ngame"] = 1;
+  const auto shares = largest_games(rooms, 50);
   REQUIRE(shares.size() == 51);
-  CHECK(shares.front() == GameCounts::Share{"game-59", 2});
-  CHECK(shares[1] == GameCounts::Share{"game-00", 1});
-  CHECK(shares[49] == GameCounts::Share{"game-48", 1});
-  CHECK(shares.back() == GameCounts::Share{"other", 12});
-  for (int i = 1; i < 60; ++i) games.closed(fmt::format("game-{:02}", i));
-  games.closed("other");
-  games.closed("bad\ngame");
-  CHECK(games.largest(50) == std::vector<GameCounts::Share>{{"game-00", 1}, {"game-59", 1}});
+  CHECK(shares.front() == GameShare{"game-59", 2});
+  CHECK(shares[1] == GameShare{"game-00", 1});
+  CHECK(shares[49] == GameShare{"game-48", 1});
+  CHECK(shares.back() == GameShare{"other", 12});
+  const TextMap<std::uint32_t> few{{"game-00", 1}, {"game-59", 2}};
+  CHECK(largest_games(few, 50) == std::vector<GameShare>{{"game-59", 2}, {"game-00", 1}});
 }
 
 }  // namespace

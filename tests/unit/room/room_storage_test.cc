@@ -142,6 +142,8 @@ TEST_CASE("a measurement is rounded, and what no column holds is clamped") {
   CHECK(metric.bandwidth_kbps == UINT32_MAX);
   CHECK_FALSE(metric.duration_s);
   CHECK(metric.recorded_at == 7);
+  const auto ended = store_writes(ConnectionSample{.duration_s = 90});
+  CHECK(std::get<ConnectionMetric>(ended[0]).duration_s == 90u);
 }
 
 }  // namespace

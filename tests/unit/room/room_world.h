@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "room/json_scan.h"
-#include "room/message.h"
-#include "room/room_registry.h"
+#include "room/lobby/message.h"
+#include "room/lobby/room_registry.h"
+#include "room/text/json_scan.h"
 
 namespace tandem {
 
@@ -176,7 +176,7 @@ class World {
   }
   Answer grant(const RelayWanted& wanted, std::uint64_t session, bool holds = true) {
     Outcome outcome;
-    CHECK(registry.relay_granted(wanted.room, wanted.first, wanted.second, session, outcome) ==
+    CHECK(registry.relay_granted(now, wanted.room, wanted.first, wanted.second, session, outcome) ==
           holds);
     return take(outcome);
   }

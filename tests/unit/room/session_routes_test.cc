@@ -1,4 +1,4 @@
-#include "room/session_routes.h"
+#include "room/operator/session_routes.h"
 
 #include <doctest/doctest.h>
 

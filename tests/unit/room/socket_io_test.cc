@@ -1,4 +1,4 @@
-#include "room/socket_io.h"
+#include "room/socket_io/socket_io.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "room/socket_packet.h"
+#include "room/socket_io/socket_packet.h"
 
 #include <doctest/doctest.h>
 

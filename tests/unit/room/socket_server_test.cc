@@ -1,4 +1,4 @@
-#include "room/socket_server.h"
+#include "room/socket_io/socket_server.h"
 
 #include <doctest/doctest.h>
 

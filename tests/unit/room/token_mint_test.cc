@@ -1,4 +1,4 @@
-#include "room/token_mint.h"
+#include "room/relays/token_mint.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "room/visible_text.h"
+#include "room/text/visible_text.h"
 
 #include <doctest/doctest.h>
 
@@ -34,6 +34,15 @@ TEST_CASE("cutting falls between code points") {
   CHECK(cut_to_code_points("a\u20acb", 2) == "a\u20ac");
   CHECK(cut_to_code_points("a\u20acb", 3) == "a\u20acb");
   CHECK(cut_to_code_points("a\u20acb", 9) == "a\u20acb");
+}
+
+TEST_CASE("the visible part") {
+  CHECK(visible_part("a\tb\u202ec\x7f\u20ac", 9) == "abc\u20ac");
+  CHECK(visible_part("\u0080a\u20acb", 2) == "a\u20ac");
+  CHECK(visible_part("\xff"
+                     "a\xe2\x82",
+                     9) == "a");
+  CHECK(visible_part("abc", 0) == "");
 }
 
 }  // namespace

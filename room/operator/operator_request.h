@@ -1,0 +1,42 @@
+// What the operator asks for over HTTP, read from method, target and body. Pure: knows neither who
+// asks nor what is done about it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "common/result.h"
+#include "room/operator/admin_protocol.h"
+#include "room/web/http_message.h"
+
+namespace tandem {
+
+namespace operation {
+
+struct Page {};  // the dashboard; the only one that wants no token
+struct Overview {};
+struct CloseRoom {
+  std::string id;  // 1 to 64 letters, digits and hyphens
+};
+
+}  // namespace operation
+
+// Beside these the requests of the admin socket that mean the same.
+using OperatorRequest = std::variant<operation::Page, operation::Overview, operation::CloseRoom,
+                                     admin::Sessions, admin::Session, admin::Kick, admin::Blocks,
+                                     admin::Block, admin::Unblock, admin::SetDraining>;
+
+inline constexpr std::uint32_t kOperatorSessionsMax = 1000;  // of ?limit=
+
+// By path, and by method where others share the path: POST /api/v1/sessions mints and GET
+// /api/v1/rooms/{id} is public.
+[[nodiscard]] bool is_operator_request(const HttpRequest& request);
+
+// All but the page, which has to be there to ask for it.
+[[nodiscard]] bool wants_operator(const HttpRequest& request);
+
+// Of what is_operator_request(). The error is the reply: 400, 404 or 405.
+[[nodiscard]] Result<OperatorRequest, HttpReply> parse_operator_request(const HttpRequest& request);
+
+}  // namespace tandem
