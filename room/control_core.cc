@@ -78,6 +78,7 @@ class ControlCore::Impl {
   RoomAdmin room_admin() const;
   std::function<void(std::string, BackupDone)> backup() const;
   RoomOverview room_overview() const;
+  std::string rooms_json() const;
   NodeState node() const;
   Metrics metrics() const;
   void take_signals();
@@ -278,6 +279,7 @@ NodeWeb::Sources ControlCore::Impl::web_sources() {
                          .node = [this] { return node(); },
                          .rooms = [this] { return room_overview(); },
                          .set_draining = [this](bool draining) { return set_draining(draining); },
+                         .rooms_json = [this] { return rooms_json(); },
                          .close_room =
                              [this](std::string_view id) {
                                return rooms_ != nullptr && rooms_->close_room(id);
@@ -293,6 +295,10 @@ HttpSources ControlCore::Impl::http_sources() const {
 
 RoomOverview ControlCore::Impl::room_overview() const {
   return rooms_ == nullptr ? RoomOverview{} : rooms_->overview();
+}
+
+std::string ControlCore::Impl::rooms_json() const {
+  return rooms_ == nullptr ? R"({"rooms":[],"nextCursor":null})" : rooms_->rooms_json();
 }
 
 SessionSources ControlCore::Impl::session_sources() const {

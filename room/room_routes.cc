@@ -44,10 +44,8 @@ HttpReply show(const SharedJson& room) {
 RoomRoutes::RoomRoutes(const Config& config, RoomRouteParts parts)
     : config_(config), parts_(std::move(parts)) {}
 
-bool RoomRoutes::handles(std::string_view method, std::string_view path) {
-  const bool one_room = path.starts_with(kOneRoom);
-  if (one_room && method == "DELETE" && !path.starts_with(kByCode)) return false;
-  return one_room || path == kRooms || path == kRelays || path == kGuest;
+bool RoomRoutes::handles(std::string_view path) {
+  return path == kRooms || path == kRelays || path == kGuest || path.starts_with(kOneRoom);
 }
 
 HttpReply RoomRoutes::answer(const HttpRequest& request, Moment now) {
@@ -65,7 +63,6 @@ HttpReply RoomRoutes::answer(const HttpRequest& request, Moment now) {
       judge_operator(request.authorization, parts_.operator_token) == OperatorVerdict::admitted;
   if (!operates)
     if (auto refusal = refuse(request, now)) return std::move(*refusal);
-  if (path == kRooms && operates && query_value(request.target, "all") == "true") return all();
   if (path == kRooms) return list(request.target);
   if (path == kRelays) return relays();
   if (path.starts_with(kByCode))
@@ -149,12 +146,6 @@ HttpReply RoomRoutes::list(std::string_view target) const {
   }
   HttpReply reply{.body = {}, .allow = {}};
   parts_.registry.append_list(reply.body, wanted);
-  return reply;
-}
-
-HttpReply RoomRoutes::all() const {
-  HttpReply reply{.body = {}, .allow = {}};
-  parts_.registry.append_all(reply.body, kListLimitMax);
   return reply;
 }
 

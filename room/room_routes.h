@@ -37,16 +37,15 @@ class RoomRoutes {
   void set_draining(bool draining) { draining_ = draining; }
 
   // GET and HEAD of /api/v1/rooms, /api/v1/rooms/{id}, /api/v1/rooms/by-code/{code} and
-  // /api/v1/relays; POST of /api/v1/auth/guest. With ?all=true the operator is shown rooms that are
-  // not listed too. DELETE of a room is the operator's and not for this.
-  [[nodiscard]] static bool handles(std::string_view method, std::string_view path);
+  // /api/v1/relays; POST of /api/v1/auth/guest. The operator's token opens them, too. Whether a
+  // request is the operator's own (OperatorRoutes::handles()) is asked first.
+  [[nodiscard]] static bool handles(std::string_view path);
   [[nodiscard]] HttpReply answer(const HttpRequest& request, Moment now);
 
  private:
   [[nodiscard]] HttpReply login(const HttpRequest& request, Moment now);
   [[nodiscard]] std::optional<HttpReply> refuse(const HttpRequest& request, Moment now);
   [[nodiscard]] HttpReply list(std::string_view target) const;
-  [[nodiscard]] HttpReply all() const;
   [[nodiscard]] HttpReply room(std::string_view id) const;
   [[nodiscard]] HttpReply room_by_code(std::string_view code, const IpAddress& client, Moment now);
   [[nodiscard]] HttpReply relays() const;

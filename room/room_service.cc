@@ -11,6 +11,7 @@
 #include "common/assert.h"
 #include "common/log.h"
 #include "room/compat_metrics.h"
+#include "room/operator/operator_routes.h"
 #include "room/relays/relay_allocator.h"
 #include "room/relays/relay_fleet.h"
 #include "room/room_metrics.h"
@@ -334,7 +335,7 @@ void RoomService::Impl::on_request(const HttpRequest& request, HttpResponder res
   const std::string_view path = path_of(request.target);
   if (server_->engine().serves(path))
     return server_->engine().on_request(request, std::move(responder), monotonic_now());
-  if (RoomRoutes::handles(request.method, path))
+  if (!OperatorRoutes::handles(request) && RoomRoutes::handles(path))
     return responder.reply(routes_->answer(request, moment_now()));
   hooks_.node->on_request(request, std::move(responder));
 }
@@ -479,6 +480,11 @@ std::vector<RoomView> RoomService::rooms(std::size_t most) const {
   return all_pages<RoomView>(most, [this](std::uint32_t& index, std::size_t some) {
     return impl_->registry().view_rooms(index, some);
   });
+}
+std::string RoomService::rooms_json() const {
+  std::string json;
+  impl_->registry().append_all(json, kListLimitMax);
+  return json;
 }
 std::vector<ClientView> RoomService::clients(std::size_t most) const {
   return all_pages<ClientView>(most, [this](std::uint32_t& index, std::size_t some) {

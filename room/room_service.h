@@ -74,6 +74,8 @@ class RoomService {
   bool close_room(std::string_view id);
   [[nodiscard]] std::optional<RoomView> room(std::string_view id_or_code) const;
   [[nodiscard]] std::vector<RoomView> rooms(std::size_t most) const;
+  // {"rooms":[...],"nextCursor":null}, as clients see them; at most kListLimitMax.
+  [[nodiscard]] std::string rooms_json() const;
   [[nodiscard]] std::vector<ClientView> clients(std::size_t most) const;
   void backup(std::string path, BackupDone done);
 

@@ -221,8 +221,7 @@ void RoomRegistry::forget_room(Moment now, Room& room, CloseReason reason, Outco
                                           .created_at = record.created_at,
                                           .closed_at = now.wall,
                                           .duration_s = static_cast<std::uint32_t>(lived / 1000),
-                                          .reason = reason,
-                                          .connection_types = std::move(room.connection_types)}});
+                                          .reason = reason}});
   ++counts_.rooms_closed[static_cast<std::size_t>(reason)];
   timers_.cancel(timer_of(room.key));
   directory_.remove(room.order);

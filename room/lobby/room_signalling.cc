@@ -59,18 +59,8 @@ void RoomRegistry::p2p_success(Asking& asking, const ReportP2pSuccess& request) 
   const Member* target = other_member_of(asking, *room, request.target_client_id, "targetClientId");
   if (target == nullptr) return;
   ++counts_.p2p_succeeded;
-  auto& types = room->connection_types;
-  std::string_view type = request.connection_type;
-  if (type.empty()) type = "direct";
-  const auto named = [&](const ConnectionTypeCount& each) { return each.first == type; };
-  auto at = std::find_if(types.begin(), types.end(), named);
-  if (at == types.end() && types.size() >= Room::kConnectionTypesMax) {
-    type = "other";
-    at = std::find_if(types.begin(), types.end(), named);
-  }
-  if (at == types.end()) at = types.insert(types.end(), {std::string(type), 0u});
-  ++at->second;
-  link(asking.now, *room, asking.from, target->key, type, asking.outcome);
+  const std::string_view type = request.connection_type;
+  link(asking.now, *room, asking.from, target->key, type.empty() ? "direct" : type, asking.outcome);
   asking.outcome.notices.emplace_back(ConnectionSample{.client_id = asking.client.id,
                                                        .room_id = room->record.id,
                                                        .connection_type = request.connection_type,

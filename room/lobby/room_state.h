@@ -74,7 +74,6 @@ class PasswordTries {
 struct RoomRegistry::Room {
   static constexpr std::size_t kBannedMax = 256;
   static constexpr std::size_t kFormerSeatsMax = 32;
-  static constexpr std::size_t kConnectionTypesMax = 8;  // and "other"
 
   RoomKey key;
   std::uint64_t order = 0;
@@ -88,7 +87,6 @@ struct RoomRegistry::Room {
   std::vector<Link> links;  // at most one for each two members and direction
   std::vector<FormerSeat> former;
   PasswordTries tries;
-  std::vector<ConnectionTypeCount> connection_types;
   SharedJson public_json;  // null: has to be made anew
   SharedJson member_json;
 

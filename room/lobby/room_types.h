@@ -137,8 +137,6 @@ struct RoomRecord {
   std::vector<PlayerRecord> players{};  // the one longest there first
 };
 
-using ConnectionTypeCount = std::pair<std::string, std::uint32_t>;
-
 struct RoomHistory {
   std::string id{};
   std::string game_id{};
@@ -150,7 +148,6 @@ struct RoomHistory {
   UnixMillis closed_at = 0;
   std::uint32_t duration_s = 0;
   CloseReason reason = CloseReason::empty;
-  std::vector<ConnectionTypeCount> connection_types{};  // what p2p:success told, at most nine
 };
 
 // What became of the rooms, for storage, in order. None for a message or a signal.

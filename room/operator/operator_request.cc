@@ -122,6 +122,15 @@ Parsed read_drain(const HttpRequest& request, std::string_view) {
   return admin::SetDraining{*draining};
 }
 
+bool asks_for_all(const HttpRequest& request) {
+  return query_value(request.target, "all") == "true";
+}
+
+Parsed read_rooms(const HttpRequest& request, std::string_view) {
+  if (!asks_for_all(request)) return refuse(404, "without ?all=true this is on the room port");
+  return operation::Rooms{};
+}
+
 Parsed read_close_room(const HttpRequest&, std::string_view id) {
   const bool sound = id.size() <= kRoomIdMax && std::ranges::all_of(id, [](char letter) {
                        return (letter >= '0' && letter <= '9') ||
@@ -141,7 +150,8 @@ struct Route {
   std::string_view allowed;  // on this path, somebody else's methods too
 };
 constexpr std::string_view kSessions = "/api/v1/sessions";
-constexpr std::string_view kRooms = "/api/v1/rooms/";
+constexpr std::string_view kRooms = "/api/v1/rooms";
+constexpr std::string_view kOneRoom = "/api/v1/rooms/";
 constexpr Route kRoutes[] = {
     {"GET", "/", read_page, "GET, HEAD"},
     {"GET", "/dashboard", read_page, "GET, HEAD"},
@@ -153,7 +163,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/v1/blocks", read_block, "GET, HEAD, POST, DELETE"},
     {"DELETE", "/api/v1/blocks", read_unblock, "GET, HEAD, POST, DELETE"},
     {"POST", "/api/v1/drain", read_drain, "POST"},
-    {"DELETE", kRooms, read_close_room, "GET, HEAD, DELETE"},
+    {"GET", kRooms, read_rooms, "GET, HEAD"},
+    {"DELETE", kOneRoom, read_close_room, "GET, HEAD, DELETE"},
 };
 
 // What stands behind a path with an id, "" for a path without one, nothing where it is another.
@@ -171,13 +182,19 @@ std::string_view method_of(const HttpRequest& request) {
   return request.method == "HEAD" ? "GET" : request.method;
 }
 
+// What else is at these paths is for clients and back ends.
+bool is_others(const HttpRequest& request, std::string_view path) {
+  if (path == kSessions) return request.method == "POST";
+  if (path == kRooms) return method_of(request) != "GET" || !asks_for_all(request);
+  return path.starts_with(kOneRoom) && request.method != "DELETE";
+}
+
 }  // namespace
 
 bool is_operator_request(const HttpRequest& request) {
   const std::string_view path = path_of(request.target);
-  if (path == kSessions && request.method == "POST") return false;
-  return std::ranges::any_of(kRoutes, [&](const Route& route) {
-    return id_in(path, route) && (route.path != kRooms || request.method == route.method);
+  return !is_others(request, path) && std::ranges::any_of(kRoutes, [&](const Route& route) {
+    return id_in(path, route).has_value();
   });
 }
 

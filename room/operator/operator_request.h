@@ -16,6 +16,7 @@ namespace operation {
 
 struct Page {};  // the dashboard; the only one that wants no token
 struct Overview {};
+struct Rooms {};  // every one, listed or not
 struct CloseRoom {
   std::string id;  // 1 to 64 letters, digits and hyphens
 };
@@ -23,14 +24,15 @@ struct CloseRoom {
 }  // namespace operation
 
 // Beside these the requests of the admin socket that mean the same.
-using OperatorRequest = std::variant<operation::Page, operation::Overview, operation::CloseRoom,
-                                     admin::Sessions, admin::Session, admin::Kick, admin::Blocks,
-                                     admin::Block, admin::Unblock, admin::SetDraining>;
+using OperatorRequest =
+    std::variant<operation::Page, operation::Overview, operation::Rooms, operation::CloseRoom,
+                 admin::Sessions, admin::Session, admin::Kick, admin::Blocks, admin::Block,
+                 admin::Unblock, admin::SetDraining>;
 
 inline constexpr std::uint32_t kOperatorSessionsMax = 1000;  // of ?limit=
 
-// By path, and by method where others share the path: POST /api/v1/sessions mints and GET
-// /api/v1/rooms/{id} is public.
+// By path, and by more where others share the path: POST /api/v1/sessions mints, GET
+// /api/v1/rooms/{id} is public, and so is /api/v1/rooms without ?all=true.
 [[nodiscard]] bool is_operator_request(const HttpRequest& request);
 
 // All but the page, which has to be there to ask for it.

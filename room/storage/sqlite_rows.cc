@@ -34,14 +34,16 @@ ON CONFLICT (id) DO UPDATE SET code = excluded.code, name = excluded.name,
   bans = excluded.bans, actual_players = excluded.actual_players,
   seq_reserved = excluded.seq_reserved, created_at = excluded.created_at, updated_at = excluded.updated_at)sql";
 
-// A room that was resumed, and closed again after its history was written, is one room.
+// A room that was resumed, and closed again after its history was written, is one room. Types are
+// clients' own words: the most frequent ones are kept.
 constexpr const char* kHistory = R"sql(
 INSERT OR REPLACE INTO room_history (id, game_id, host_client_id, max_players, actual_players,
   created_at, closed_at, duration_seconds, region, reason, connection_types)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
   (SELECT json_group_object(connection_type, times)
    FROM (SELECT connection_type, count(*) AS times FROM connection_metrics
-         WHERE room_id = ?1 GROUP BY connection_type)))
+         WHERE room_id = ?1 AND duration_seconds IS NOT NULL
+         GROUP BY connection_type ORDER BY times DESC LIMIT 16)))
 )sql";
 
 constexpr const char* kPlayer = R"sql(

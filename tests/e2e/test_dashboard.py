@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import tandem_client as tc
 from browser import CHROMIUM, Browser
 from harness import BUILD, V4, RelayTest, eventually
+from room_harness import RoomTest
 
 SKIPPED = 77
 PICTURES = BUILD / "artifacts"
@@ -54,6 +55,10 @@ class DashboardTest(RelayTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.open_browser()
+
+    @classmethod
+    def open_browser(cls):
         cls.browser = Browser()
         cls.addClassCleanup(cls.browser.close)
 
@@ -424,6 +429,35 @@ class Rooms(DashboardTest):
         page.click("#ask button[type=submit]")
         self.wait_for_no_row(page, "rooms", "r-1")
         self.assertEqual(page.evaluate("closedRooms"), ["/api/v1/rooms/r-1"])
+        self.assertSound(page)
+
+
+class LiveRooms(RoomTest, DashboardTest):
+    """With clients of npm's."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.open_browser()
+
+    def test_a_room_is_shown_as_it_is_and_closed_for_its_players(self):
+        ada, bob = self.player("Ada"), self.player("Bob")
+        room = self.room_of(ada, bob, name="Arcade night", gameId="18446744073709551615",
+                            visibility="unlisted")
+        page = self.board()
+        self.wait_for_row(page, "rooms", room["id"])
+        cells = self.texts(page, f'#rooms tr[data-key="{room["id"]}"] > *')
+        self.assertIn("Arcade night", cells[0])
+        self.assertIn("18446744073709551615", cells[1])
+        self.assertIn("Ada", cells[2])
+        self.assertEqual(cells[3:5], ["2 of 8", "unlisted"])
+        self.assertEqual(self.texts(page, "#tile-clients"), ["2"])
+        page.click(f'#rooms tr[data-key="{room["id"]}"] button')
+        page.click("#ask button[type=submit]")
+        for player in (ada, bob):
+            player.event("room:closed", roomId=room["id"], reason="operator")
+        self.wait_for_no_row(page, "rooms", room["id"])
+        self.wait_for_notice(page, "Room Arcade night was closed.")
         self.assertSound(page)
 
 

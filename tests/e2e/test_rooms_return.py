@@ -1,7 +1,9 @@
 """Coming back: after a lost connection, to a second device, after the grace, after the server's restart,
 with a new token. Nothing is missed, nothing comes twice."""
 
+import contextlib
 import signal
+import sqlite3
 import time
 import unittest
 
@@ -293,6 +295,26 @@ class Restart(Returning):
         self.assertEqual(guest.event("room:resumed")["roomId"], room["id"])
         self.assertEqual(guest.event("player:left", timeout=15)["reason"], "timeout")
         self.assertEqual(guest.event("room:host")["hostId"], guest.id)
+
+    def test_how_members_reached_each_other_is_kept(self):
+        host, guest = self.player("Ada"), self.player("Grace")
+        room = self.room_of(host, guest)
+        host.get("p2p:success", {"roomId": room["id"], "targetClientId": guest.id,
+                                 "connectionType": "lan", "latencyMs": 12})
+        guest.get("p2p:failure", {"roomId": room["id"], "targetClientId": host.id})
+        guest.get("room:leave", {"roomId": room["id"]})
+        expected = [(host.id, "lan", 12, False),  # what it measured
+                    (host.id, "lan", None, True),  # over when both got a relay
+                    (host.id, "relay", None, True), (guest.id, "relay", None, True)]
+        with contextlib.closing(sqlite3.connect(
+                f"file:{self.relay.folder}/state/tandem.db?mode=ro", uri=True)) as database:
+            def kept():
+                return database.execute(
+                    "SELECT client_id, connection_type, latency_ms, duration_seconds IS NOT NULL"
+                    " FROM connection_metrics WHERE room_id = ? ORDER BY id",
+                    (room["id"],)).fetchall()
+            eventually(lambda: len(kept()) == 4, 5)
+            self.assertCountEqual(kept(), expected)
 
 
 class Tokens(Returning):

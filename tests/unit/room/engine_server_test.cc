@@ -5,123 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "tests/unit/room/fake_web.h"
+#include "tests/unit/room/engine_world.h"
 
 namespace tandem {
 namespace {
 
-using Texts = std::vector<std::string>;
-constexpr Nanos kMillisecond = kNanosPerMillisecond;
-
-// Notes what happens, and echoes where it is told to.
-struct Notes final : EngineEvents {
-  void on_open(EngineSession& session) override {
-    last = &session;
-    ++opened;
-    if (greeting) session.send(greeting);
-  }
-  void on_text(EngineSession& session, std::string_view message) override {
-    texts.emplace_back(message);
-    if (message == "close") session.close();
-    if (message == "drop") session.drop();
-    if (!echo) return;
-    session.send(std::make_shared<WebSocketMessage>(WebSocketOpcode::text, "4", message));
-  }
-  void on_binary(EngineSession& session, std::string_view message) override {
-    texts.push_back('<' + std::string(message) + '>');
-    if (echo) session.send(std::make_shared<WebSocketMessage>(WebSocketOpcode::binary, message));
-  }
-  void on_confirmed(EngineSession&) override { ++confirmations; }
-  void on_close(EngineSession& session, EngineEnd end) override {
-    ends.push_back(end);
-    if (last == &session) last = nullptr;
-  }
-
-  EngineSession* last = nullptr;
-  SharedMessage greeting;
-  bool echo = false;
-  int opened = 0;
-  int confirmations = 0;
-  Texts texts;
-  std::vector<EngineEnd> ends;
-};
-
-SharedMessage text_message(std::string_view text) {
-  return std::make_shared<WebSocketMessage>(WebSocketOpcode::text, text);
-}
-
-struct World {
-  explicit World(EngineOptions changed = {.ping_interval = 300 * kMillisecond,
-                                          .ping_timeout = 200 * kMillisecond,
-                                          .max_payload = 1'000'000})
-      : server(std::move(changed), notes, [this] { ++flushes_asked; }) {
-    server.tick(now);
-  }
-
-  FakeExchange request(std::string_view method, const std::string& query,
-                       std::string_view body = {}, std::string_view content_type = {}) {
-    const std::string target = "/socket.io/?" + query;
-    auto exchange = fake_exchange();
-    server.on_request({.method = method,
-                       .target = target,
-                       .content_type = content_type,
-                       .body = body,
-                       .client = IpAddress::v4(192, 0, 2, 7)},
-                      HttpResponder(exchange), now);
-    return exchange;
-  }
-  FakeExchange poll(const std::string& sid) {
-    return request("GET", "EIO=4&transport=polling&sid=" + sid);
-  }
-  FakeExchange post(const std::string& sid, std::string_view body,
-                    std::string_view content_type = "text/plain;charset=UTF-8") {
-    return request("POST", "EIO=4&transport=polling&sid=" + sid, body, content_type);
-  }
-  // The refusal's status, or 0 where the socket has been let in.
-  unsigned connect(FakeWebSocket& socket, const std::string& query) {
-    const std::string target = "/socket.io/?" + query;
-    HttpReply refusal;
-    socket.events = server.on_websocket(
-        {.method = "GET", .target = target, .client = IpAddress::v4(192, 0, 2, 7)}, socket, refusal,
-        now);
-    return socket.events == nullptr ? refusal.status : 0;
-  }
-  std::string open_polling() {
-    const auto reply = request("GET", "EIO=4&transport=polling");
-    REQUIRE(status_of(reply) == 200);
-    return nlohmann::json::parse(body_of(reply).substr(1))["sid"];
-  }
-  void open_websocket(FakeWebSocket& socket) {
-    REQUIRE(connect(socket, "EIO=4&transport=websocket") == 0);
-    REQUIRE(socket.take().size() == 1);
-  }
-  void upgrade(const std::string& sid, FakeWebSocket& socket) {
-    REQUIRE(connect(socket, "EIO=4&transport=websocket&sid=" + sid) == 0);
-    socket.text("2probe");
-    REQUIRE(socket.take() == Texts{"3probe"});
-    socket.text("5");
-  }
-  // Ticks every 10 ms on the way.
-  void pass(Nanos span) {
-    for (const Nanos end = now + span; now < end;) server.tick(now += 10 * kMillisecond);
-  }
-  double metric(std::string_view name, std::string_view label) {
-    Metrics metrics;
-    server.collect(metrics);
-    for (const Metric& sample : metrics)
-      if (sample.name == name && sample.labels.find(label) != std::string::npos)
-        return sample.value;
-    return -1;
-  }
-
-  Notes notes;
-  int flushes_asked = 0;
-  Nanos now = kNanosPerSecond;
-  EngineServer server;
-};
-
 TEST_CASE("the paths that are served") {
-  World world;
+  EngineWorld world;
   CHECK(world.server.serves("/socket.io/"));
   CHECK(world.server.serves("/socket.io"));
   for (const char* other : {"/", "", "/socket.io//", "/socket.iox", "/socket.io/x", "/api"})
@@ -129,7 +19,7 @@ TEST_CASE("the paths that are served") {
 }
 
 TEST_CASE("a polling session is opened, polled and posted to") {
-  World world;
+  EngineWorld world;
   const auto reply = world.request("GET", "EIO=4&transport=polling&t=x");
   REQUIRE(status_of(reply) == 200);
   CHECK(reply->reply->content_type == "text/plain; charset=UTF-8");
@@ -160,7 +50,7 @@ TEST_CASE("a polling session is opened, polled and posted to") {
 }
 
 TEST_CASE("what a turn sends to a parked poll goes out in one reply") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   const auto poll = world.poll(sid);
   CHECK(status_of(poll) == 0);
@@ -177,7 +67,7 @@ TEST_CASE("what a turn sends to a parked poll goes out in one reply") {
 }
 
 TEST_CASE("what on_open() sends follows the handshake") {
-  World world;
+  EngineWorld world;
   world.notes.greeting = text_message("4hello");
   const auto reply = world.request("GET", "EIO=4&transport=polling");
   CHECK(
@@ -192,7 +82,7 @@ TEST_CASE("what on_open() sends follows the handshake") {
 }
 
 TEST_CASE("bad requests get the protocol's answers") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   struct Case {
     const char* method;
@@ -229,7 +119,7 @@ TEST_CASE("bad requests get the protocol's answers") {
 }
 
 TEST_CASE("a second poll ends the session") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   const auto first = world.poll(sid);
   const auto second = world.poll(sid);
@@ -241,7 +131,7 @@ TEST_CASE("a second poll ends the session") {
 }
 
 TEST_CASE("an abandoned poll ends the session") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   abandon(world.poll(sid));
   CHECK(status_of(world.poll(sid)) == 400);
@@ -254,7 +144,7 @@ TEST_CASE("a body that is no payload ends the session, and what was good in it c
                            "4ok\x1e"
                            "0{}",
                            "2", "b@@", "4\xff", "4\xed\xa0\x80"}) {
-    World world;
+    EngineWorld world;
     CAPTURE(body);
     const std::string sid = world.open_polling();
     CHECK(status_of(world.post(sid, body)) == 400);
@@ -262,7 +152,7 @@ TEST_CASE("a body that is no payload ends the session, and what was good in it c
     world.server.flush();
     CHECK(world.notes.ends == std::vector{EngineEnd::transport_error});
   }
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   CHECK(status_of(world.post(sid, "4x", "application/octet-stream")) == 400);
   CHECK(world.notes.texts.empty());
@@ -270,7 +160,7 @@ TEST_CASE("a body that is no payload ends the session, and what was good in it c
 }
 
 TEST_CASE("a body past the bound is refused and nothing else happens") {
-  World world({.max_payload = 10});
+  EngineWorld world({.max_payload = 10});
   const std::string sid = world.open_polling();
   CHECK(status_of(world.post(sid, "4234567890")) == 200);
   CHECK(status_of(world.post(sid, "42345678901")) == 413);
@@ -282,7 +172,7 @@ TEST_CASE("a body past the bound is refused and nothing else happens") {
 }
 
 TEST_CASE("the client closes") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   const auto poll = world.poll(sid);
   CHECK(body_of(world.post(sid, "1")) == "ok");
@@ -301,7 +191,7 @@ TEST_CASE("the client closes") {
 }
 
 TEST_CASE("the server closes: polling fetches what is queued first") {
-  World world;
+  EngineWorld world;
   SUBCASE("a parked poll has the close packet at once") {
     const std::string sid = world.open_polling();
     const auto poll = world.poll(sid);
@@ -349,7 +239,7 @@ TEST_CASE("the server closes: polling fetches what is queued first") {
 
 TEST_CASE("closing or dropping from within a message") {
   for (const char* what : {"close", "drop"}) {
-    World world;
+    EngineWorld world;
     const std::string sid = world.open_polling();
     CHECK(body_of(world.post(sid, std::string("4") + what +
                                       "\x1e"
@@ -366,7 +256,7 @@ TEST_CASE("closing or dropping from within a message") {
 }
 
 TEST_CASE("a dropped session is a lost connection to its client") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   const auto poll = world.poll(sid);
   FakeWebSocket socket;
@@ -382,7 +272,7 @@ TEST_CASE("a dropped session is a lost connection to its client") {
 }
 
 TEST_CASE("what a dropped session was sent before goes with the poll that waits") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   const auto poll = world.poll(sid);
   world.notes.last->send(text_message("4the end"));
@@ -393,7 +283,7 @@ TEST_CASE("what a dropped session was sent before goes with the poll that waits"
 }
 
 TEST_CASE("heartbeats by polling") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   for (int round = 0; round < 3; ++round) {
     const auto poll = world.poll(sid);
@@ -408,7 +298,7 @@ TEST_CASE("heartbeats by polling") {
 }
 
 TEST_CASE("a ping that nobody answers ends the session when it was said to") {
-  World world;
+  EngineWorld world;
   const std::string sid = world.open_polling();
   FakeWebSocket socket;
   world.open_websocket(socket);
@@ -425,7 +315,7 @@ TEST_CASE("a ping that nobody answers ends the session when it was said to") {
 }
 
 TEST_CASE("a loop that stood still does not count against its clients") {
-  World world;
+  EngineWorld world;
   FakeWebSocket socket;
   world.open_websocket(socket);
   world.pass(310 * kMillisecond);
@@ -445,7 +335,7 @@ TEST_CASE("a loop that stood still does not count against its clients") {
 }
 
 TEST_CASE("a pong that nobody asked for puts nothing off") {
-  World world;
+  EngineWorld world;
   FakeWebSocket socket;
   world.open_websocket(socket);
   world.pass(250 * kMillisecond);
@@ -456,7 +346,7 @@ TEST_CASE("a pong that nobody asked for puts nothing off") {
 }
 
 TEST_CASE("what was sent before an answered ping is confirmed") {
-  World world;
+  EngineWorld world;
   FakeWebSocket socket;
   world.open_websocket(socket);
   EngineSession& session = *world.notes.last;
@@ -473,165 +363,8 @@ TEST_CASE("what was sent before an answered ping is confirmed") {
   CHECK(session.confirmed() == 3);
 }
 
-TEST_CASE("WebSocket sessions carry text and binary both ways") {
-  World world;
-  world.notes.echo = true;
-  FakeWebSocket socket;
-  REQUIRE(world.connect(socket, "EIO=4&transport=websocket") == 0);
-  const Texts opening = socket.take();
-  REQUIRE(opening.size() == 1);
-  CHECK(nlohmann::json::parse(opening[0].substr(1))["upgrades"] == nlohmann::json::array());
-  CHECK(world.notes.last->is_websocket());
-  socket.text("4hello");
-  socket.binary("\x01\x02");
-  socket.text("6");
-  CHECK(socket.take() == Texts{"4hello", "<\x01\x02>"});
-  socket.gone();
-  world.server.flush();
-  CHECK(world.notes.ends == std::vector{EngineEnd::transport_closed});
-}
-
-TEST_CASE("a WebSocket that speaks something else") {
-  for (const char* bad : {"abc", "", "0", "2", "2probe", "7"}) {
-    World world;
-    FakeWebSocket socket;
-    world.open_websocket(socket);
-    socket.text(bad);
-    CHECK(socket.closed == 1002);
-    world.server.flush();
-    CHECK(world.notes.ends == std::vector{EngineEnd::transport_error});
-    socket.gone();
-  }
-}
-
-TEST_CASE("how a WebSocket ended is what the session's end is") {
-  const std::pair<WebSocketEnd, EngineEnd> pairs[] = {
-      {WebSocketEnd::closed, EngineEnd::transport_closed},
-      {WebSocketEnd::lost, EngineEnd::transport_closed},
-      {WebSocketEnd::evicted, EngineEnd::transport_closed},
-      {WebSocketEnd::protocol, EngineEnd::transport_error},
-      {WebSocketEnd::overflow, EngineEnd::overflow}};
-  for (const auto& [websocket, engine] : pairs) {
-    World world;
-    FakeWebSocket socket;
-    world.open_websocket(socket);
-    socket.gone(websocket);
-    world.server.flush();
-    CHECK(world.notes.ends == std::vector{engine});
-  }
-}
-
-TEST_CASE("the upgrade: probe, noop, and what was queued goes the new way") {
-  World world;
-  const std::string sid = world.open_polling();
-  EngineSession& session = *world.notes.last;
-  const auto parked = world.poll(sid);
-  FakeWebSocket socket;
-  REQUIRE(world.connect(socket, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  CHECK(socket.take().empty());
-  socket.text("2probe");
-  CHECK(socket.take() == Texts{"3probe"});
-  CHECK(body_of(parked) == "6");
-  CHECK(body_of(world.poll(sid)) == "6");  // at once, until the client is done
-  session.send(text_message("4queued"));
-  CHECK(!session.is_websocket());
-  socket.text("5");
-  CHECK(session.is_websocket());
-  CHECK(socket.take() == Texts{"4queued"});
-  session.send(text_message("4direct"));
-  CHECK(socket.take() == Texts{"4direct"});
-  world.notes.echo = true;
-  socket.text("4hello");
-  CHECK(socket.take() == Texts{"4hello"});
-  CHECK(world.metric("tandem_engine_sessions", "websocket") == 1);
-  CHECK(world.metric("tandem_engine_sessions", "polling") == 0);
-
-  CHECK(status_of(world.poll(sid)) == 400);
-  FakeWebSocket another;
-  REQUIRE(world.connect(another, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  CHECK(another.closed == 1008);
-  another.text("2probe");
-  another.gone(WebSocketEnd::closed);
-  CHECK(world.server.sessions() == 1);
-}
-
-TEST_CASE("a poll that is parked when the upgrade is complete ends with a noop") {
-  World world;
-  const std::string sid = world.open_polling();
-  FakeWebSocket socket;
-  REQUIRE(world.connect(socket, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  socket.text("2probe");
-  world.notes.last->send(text_message("4queued"));
-  CHECK(body_of(world.poll(sid)) == "4queued");  // polling still works
-  socket.text("5");
-  CHECK(socket.take() == Texts{"3probe"});
-}
-
-TEST_CASE("an upgrade that comes to nothing leaves the session to polling") {
-  World world;
-  const std::string sid = world.open_polling();
-  FakeWebSocket socket;
-  REQUIRE(world.connect(socket, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  SUBCASE("no probe but an upgrade") {
-    socket.text("5");
-  }
-  SUBCASE("a message") {
-    socket.text("4hello");
-  }
-  SUBCASE("binary") {
-    socket.binary("2probe");
-  }
-  SUBCASE("two probes") {
-    socket.text("2probe");
-    socket.text("2probe");
-  }
-  CHECK(socket.closed == 1000);
-  socket.gone(WebSocketEnd::closed);
-  world.notes.last->send(text_message("4still"));
-  CHECK(body_of(world.poll(sid)) == "4still");
-  FakeWebSocket again;
-  world.upgrade(sid, again);
-  CHECK(world.notes.last->is_websocket());
-}
-
-TEST_CASE("a probe that is lost, or takes too long") {
-  World world({.ping_interval = 60 * kNanosPerSecond, .upgrade_timeout = kNanosPerSecond});
-  const std::string sid = world.open_polling();
-  FakeWebSocket lost;
-  REQUIRE(world.connect(lost, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  FakeWebSocket beside;
-  REQUIRE(world.connect(beside, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  CHECK(beside.closed == 1008);
-  beside.gone();
-  lost.text("2probe");
-  lost.gone();
-  CHECK(status_of(world.poll(sid)) == 0);
-  FakeWebSocket slow;
-  REQUIRE(world.connect(slow, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  world.pass(990 * kMillisecond);
-  CHECK(!slow.closed);
-  world.pass(20 * kMillisecond);
-  CHECK(slow.closed == 1000);
-  CHECK(world.server.sessions() == 1);
-  CHECK(world.metric("tandem_engine_upgrades_total", "timed_out") == 1);
-  CHECK(world.metric("tandem_engine_upgrades_total", "abandoned") == 1);
-  slow.gone();
-}
-
-TEST_CASE("a session that ends while it is being upgraded takes the probe with it") {
-  World world;
-  const std::string sid = world.open_polling();
-  FakeWebSocket socket;
-  REQUIRE(world.connect(socket, "EIO=4&transport=websocket&sid=" + sid) == 0);
-  world.post(sid, "1");
-  CHECK(socket.closed);
-  world.server.flush();
-  socket.text("2probe");
-  socket.gone();
-}
-
 TEST_CASE("what a polling client does not fetch is bounded") {
-  World world({.send_queue_bytes = 1000});
+  EngineWorld world({.send_queue_bytes = 1000});
   const std::string sid = world.open_polling();
   const std::string big = "4" + std::string(400, 'x');
   world.notes.last->send(text_message(big));
@@ -645,7 +378,7 @@ TEST_CASE("what a polling client does not fetch is bounded") {
 }
 
 TEST_CASE("a message alone may be larger than the queue") {
-  World world({.send_queue_bytes = 1000});
+  EngineWorld world({.send_queue_bytes = 1000});
   const std::string sid = world.open_polling();
   const std::string big = "4" + std::string(2000, 'x');
   world.notes.last->send(text_message(big));
@@ -656,7 +389,7 @@ TEST_CASE("a message alone may be larger than the queue") {
 }
 
 TEST_CASE("sessions of one address are bounded, by polling and WebSocket together") {
-  World world({.sessions_per_address = 2});
+  EngineWorld world({.sessions_per_address = 2});
   FakeWebSocket socket, another;
   const std::string sid = world.open_polling();
   world.open_websocket(socket);
@@ -687,7 +420,7 @@ TEST_CASE("sessions of one address are bounded, by polling and WebSocket togethe
 }
 
 TEST_CASE("sessions are bounded, and none is taken while draining") {
-  World world({.sessions_max = 2});
+  EngineWorld world({.sessions_max = 2});
   FakeWebSocket socket;
   world.open_polling();
   world.open_websocket(socket);
@@ -709,7 +442,7 @@ TEST_CASE("sessions are bounded, and none is taken while draining") {
 TEST_CASE("a server that goes leaves no request without an answer that is its own") {
   auto exchange = fake_exchange();
   {
-    World world;
+    EngineWorld world;
     const std::string sid = world.open_polling();
     exchange = world.poll(sid);
     FakeWebSocket socket;

@@ -44,6 +44,13 @@ TEST_CASE("each route means one request") {
 TEST_CASE("what belongs to others is left to them") {
   CHECK_FALSE(is_operator_request(request("POST", "/api/v1/sessions")));
   CHECK_FALSE(is_operator_request(request("GET", "/api/v1/rooms/8c2f4a10")));
+  for (const char* method : {"GET", "HEAD"}) {
+    CHECK(is_operator_request(request(method, "/api/v1/rooms?all=true")));
+    (void)parsed<operation::Rooms>(method, "/api/v1/rooms?all=true");
+    for (const char* query : {"", "?all", "?all=false", "?all=1"})
+      CHECK_FALSE(is_operator_request(request(method, std::string("/api/v1/rooms") + query)));
+  }
+  CHECK_FALSE(is_operator_request(request("DELETE", "/api/v1/rooms?all=true")));
   CHECK_FALSE(is_operator_request(request("DELETE", "/api/v1/rooms/by-code/ABCDEF")));
   for (const char* path : {"/health", "/metrics", "/api/v1/rooms", "/api/v1/sessionsx",
                            "/api/v1/sessions/a/b", "/api/v1/sessions/", "/dashboard/", "/x", ""})

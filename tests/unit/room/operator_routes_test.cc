@@ -53,6 +53,7 @@ struct Node {
               relay.set_draining(draining);
               return DrainSwitch::switched;
             },
+        .rooms_json = [] { return R"({"rooms":[{"id":"8c2f4a10"}],"nextCursor":null})"; },
         .close_room = [this](std::string_view id) { return rooms.erase(std::string(id)) == 1; }};
   }
 
@@ -117,6 +118,7 @@ TEST_CASE("everything else wants the operator's token") {
       {"POST", "/api/v1/blocks"},
       {"DELETE", "/api/v1/blocks?network=10.0.0.1"},
       {"POST", "/api/v1/drain"},
+      {"GET", "/api/v1/rooms?all=true"},
       {"DELETE", "/api/v1/rooms/8c2f4a10"},
       // What is wrong otherwise is nothing that strangers learn.
       {"PATCH", "/api/v1/blocks"},
@@ -223,6 +225,7 @@ TEST_CASE("a node is drained and undrained, unless it stops") {
 
 TEST_CASE("a room is closed once") {
   Node node;
+  CHECK(node.json("GET", "/api/v1/rooms?all=true")["rooms"][0]["id"] == "8c2f4a10");
   CHECK(node.json("DELETE", "/api/v1/rooms/8c2f4a10")["roomId"] == "8c2f4a10");
   CHECK(node.rooms.empty());
   CHECK(node.answered("DELETE", "/api/v1/rooms/8c2f4a10").status == 404);

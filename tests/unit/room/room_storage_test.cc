@@ -115,8 +115,7 @@ TEST_CASE("what becomes of a room") {
                                              .created_at = 1000,
                                              .closed_at = 61'000,
                                              .duration_s = 60,
-                                             .reason = CloseReason::by_operator,
-                                             .connection_types = {}}});
+                                             .reason = CloseReason::by_operator}});
   CHECK(std::get<RoomClosed>(ended[0]) == RoomClosed{.room_id = "room",
                                                      .game_id = "g",
                                                      .host_id = "ann",

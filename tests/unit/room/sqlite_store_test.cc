@@ -85,8 +85,10 @@ TEST_CASE("a closed room leaves its history, with how its players were connected
   const Folder folder;
   const std::string path = folder.file(kName);
   const auto driver = open_driver(path);
+  ConnectionMetric measured = sample_metric("lan", 1'800'000'000'000);
+  measured.duration_s.reset();  // a report, no connection that is over
   write(*driver,
-        {sample_room(1), sample_player(1, 1), sample_room(2),
+        {sample_room(1), sample_player(1, 1), sample_room(2), measured,
          sample_metric("p2p", 1'800'000'000'001), sample_metric("relay", 1'800'000'000'002),
          sample_metric("relay", 1'800'000'000'003), sample_closed(1)});
   CHECK(read(path, "SELECT group_concat(id) FROM rooms") == "room-2");
@@ -96,7 +98,7 @@ TEST_CASE("a closed room leaves its history, with how its players were connected
              " '|' || max_players || '|' || actual_players || '|' || created_at || '|' ||"
              " closed_at || '|' || duration_seconds || '|' || region || '|' || reason || '|'"
              " || connection_types AS concat_ws FROM room_history)") ==
-        "room-1|7|client-1|8|3|1800000000000|1800000061999|61|eu|empty|{\"p2p\":1,\"relay\":2}");
+        "room-1|7|client-1|8|3|1800000000000|1800000061999|61|eu|empty|{\"relay\":2,\"p2p\":1}");
   write(*driver, {sample_closed(2)});
   CHECK(read(path, "SELECT connection_types FROM room_history WHERE id = 'room-2'") == "{}");
   write(*driver, {sample_closed(1)});  // resumed and closed again
