@@ -17,7 +17,7 @@ ATTACKS = ROOT / "tests/e2e/room_attacks.py"
 BINARY = (BUILD / "tandemd").read_bytes()
 # An instrumented daemon is there for what it touches; how late anything is it cannot tell.
 SANITIZED = b"__asan_init" in BINARY or b"__tsan_init" in BINARY
-SECONDS = 2 if SANITIZED else scaled(5, 20)
+SECONDS = 2 if SANITIZED else scaled(3, 20)
 # What is good on a machine of its own. Beside the attacker's program and other tests it may be more:
 # then five times what the pair measures without an attack.
 P99_MS = 50.0
