@@ -18,7 +18,8 @@
 // connected one dropped, or by the operator. Members still there get room:closed.
 //
 // Every call fills an Outcome that the caller cleared; its work is bounded by the members of a room
-// and the rooms of a client. Failures leave everything as it was.
+// and the rooms of a client; where members report how they reach each other or leave, by the square
+// of the members, since each has a link to each. Failures leave everything as it was.
 #pragma once
 
 #include <array>
