@@ -159,7 +159,7 @@ void EngineServer::on_poll(EngineSession& session, HttpResponder responder) {
   }
   session.poll_ = std::move(responder);
   if (session.state_ == EngineSession::State::closing) {
-    answer_poll(session, kEngineClosePacket);
+    answer_poll(session, session.says_close_ ? kEngineClosePacket : "");
     return end(session, session.end_);
   }
   if (!session.queue_.empty()) return answer_poll(session);

@@ -91,7 +91,8 @@ class EngineSession : private DeadlineEntry {
   // Behind what is queued: over polling a close packet, over WebSocket its own close, as clients
   // expect it; then the end. on_close() comes later, never from within.
   void close();
-  // The transport alone goes, without a word: the client sees a lost connection and comes back.
+  // The transport alone goes, without a word: the client sees a lost connection and comes back. A
+  // polling one fetches what is queued before.
   void drop();
 
   // The user's own, null at first.
@@ -108,7 +109,7 @@ class EngineSession : private DeadlineEntry {
   friend class DeadlineList<EngineSession>;
   enum class State : std::uint8_t {
     open,
-    closing,  // a polling client has yet to fetch what is queued and the close packet
+    closing,  // a polling client has yet to fetch what is queued
     ended,    // no transport and no name any more; the next flush() frees it
   };
 
@@ -130,8 +131,9 @@ class EngineSession : private DeadlineEntry {
   State state_ = State::open;
   EngineEnd end_ = EngineEnd::server_close;
   bool awaits_pong_ = false;
-  bool pending_ = false;    // flush() has something to do for it
-  bool told_open_ = false;  // on_open() was called and on_close() is due
+  bool pending_ = false;     // flush() has something to do for it
+  bool told_open_ = false;   // on_open() was called and on_close() is due
+  bool says_close_ = false;  // closing: a close packet is the last
 };
 
 class EngineServer {
@@ -231,6 +233,7 @@ class EngineServer {
   void end_link(EngineSession& session, EngineEnd end);
   void end_poll(EngineSession& session, EngineEnd end);
   void drop(EngineSession& session);
+  void await_last_poll(EngineSession& session);
   void set_pending(EngineSession& session);
 
   void expire(Nanos now);

@@ -8,7 +8,7 @@
 namespace tandem {
 namespace {
 
-// How long a close packet waits for the poll that fetches it.
+// How long what a session was sent last waits for the poll that fetches it.
 constexpr Nanos kClosingTimeout = 30 * kNanosPerSecond;
 // A pong's time begins when its ping was due, so that a timeout is what it was said to be; but a
 // loop that is later than this is not the client's fault.
@@ -54,24 +54,34 @@ void EngineServer::close(EngineSession& session) {
     answer_poll(session, kEngineClosePacket);
     return end(session, EngineEnd::server_close);
   }
-  session.state_ = EngineSession::State::closing;
-  session.end_ = EngineEnd::server_close;
-  session.unlist();
-  closing_.push_back(session, now_ + kClosingTimeout);
-  set_pending(session);
+  session.says_close_ = true;
+  await_last_poll(session);
 }
 
+// What is queued goes with a poll, the one that waits or the next; the one after it finds the
+// session gone.
 void EngineServer::drop(EngineSession& session) {
-  if (session.state_ == EngineSession::State::ended) return;
+  if (!session.is_open()) return;
   if (EngineLink* link = std::exchange(session.link_, nullptr)) {
     --websockets_;
     link->session_ = nullptr;
     link->socket_.close(kGoingAway);
   }
-  // What is queued goes with the poll that waits; the next one finds the session gone.
-  if (session.poll_ && !session.queue_.empty()) answer_poll(session);
+  if (!session.queue_.empty()) {
+    abandon_upgrade(session, Upgrade::abandoned);
+    if (!session.poll_) return await_last_poll(session);
+    answer_poll(session);
+  }
   if (session.poll_) take_poll(session).reply(refuse(Refusal::unknown_sid));
   end(session, EngineEnd::server_close);
+}
+
+void EngineServer::await_last_poll(EngineSession& session) {
+  session.state_ = EngineSession::State::closing;
+  session.end_ = EngineEnd::server_close;
+  session.unlist();
+  closing_.push_back(session, now_ + kClosingTimeout);
+  set_pending(session);
 }
 
 void EngineServer::drop_all() {

@@ -145,7 +145,7 @@ class BadClients(RoomTest):
         self.assertGreaterEqual(total(after) - total(before), at_least, f"{metric} {label}")
 
     def test_flood_of_events(self):
-        result = self.attack("flood_of_events", SEND_QUEUE + 4 * MAX_REQUEST_SIZE)
+        result = self.attack("flood_of_events", SEND_QUEUE + 4 * MAX_REQUEST_SIZE, rounds=11)
         self.assertGreater(result["sent"], 1000)
         self.assertMoved("tandem_room_errors_total", "RATE_LIMITED", 100)
 
@@ -158,7 +158,7 @@ class BadClients(RoomTest):
         self.assertMoved("tandem_websocket_closed_total", "protocol", result["tries"])
 
     def test_large_frames(self):
-        result = self.attack("large_frames", 4 * (MAX_REQUEST_SIZE + SEND_QUEUE))
+        result = self.attack("large_frames", 4 * (MAX_REQUEST_SIZE + SEND_QUEUE), rounds=11)
         self.assertGreater(result["sent"], 10)
 
     def test_broken_utf8(self):
@@ -200,7 +200,7 @@ class BadClients(RoomTest):
         self.assertEqual(result["closed"], result["opened"])  # past the deadline of a request
 
     def test_abandoned_polling(self):
-        result = self.attack("abandoned_polling", 2000 * 8192)
+        result = self.attack("abandoned_polling", 2000 * 8192, rounds=501)
         self.assertGreater(result["opened"] + result["refused"], 500)
         # One address has so many and no more, or it locks everyone out.
         self.assertLessEqual(result["opened"], PER_ADDRESS)
@@ -218,7 +218,7 @@ class BadClients(RoomTest):
         self.assertGreater(result["RATE_LIMITED"], 900)
 
     def test_wrong_tokens(self):
-        result = self.attack("wrong_tokens", MIB)
+        result = self.attack("wrong_tokens", MIB, rounds=51)
         self.assertGreater(result["refused"] + result["gone"], 50)
         self.assertEqual(self.relay.log().count("Authentication failed for 127.0.0.1\""), 0)
 

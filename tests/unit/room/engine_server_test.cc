@@ -282,6 +282,28 @@ TEST_CASE("what a dropped session was sent before goes with the poll that waits"
   world.server.flush();
 }
 
+TEST_CASE("what a dropped session was sent before waits for the next poll") {
+  EngineWorld world;
+  const std::string sid = world.open_polling();
+  world.notes.last->send(text_message("4the end"));
+  world.server.drop_all();
+  world.server.flush();
+  CHECK(world.notes.ends == std::vector{EngineEnd::server_close});
+  CHECK(body_of(world.poll(sid)) == "4the end");
+  CHECK(status_of(world.poll(sid)) == 400);
+  world.server.flush();
+  CHECK(world.server.sessions() == 0);
+
+  SUBCASE("but not for ever") {
+    const std::string silent = world.open_polling();
+    world.notes.last->send(text_message("4the end"));
+    world.server.drop_all();
+    world.pass(31 * kNanosPerSecond);
+    CHECK(world.server.sessions() == 0);
+    CHECK(status_of(world.poll(silent)) == 400);
+  }
+}
+
 TEST_CASE("heartbeats by polling") {
   EngineWorld world;
   const std::string sid = world.open_polling();
