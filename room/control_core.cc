@@ -78,7 +78,7 @@ class ControlCore::Impl {
   RoomAdmin room_admin() const;
   std::function<void(std::string, BackupDone)> backup() const;
   RoomOverview room_overview() const;
-  std::string rooms_json() const;
+  std::string rooms_json(std::uint32_t cursor, std::uint32_t limit) const;
   NodeState node() const;
   Metrics metrics() const;
   void take_signals();
@@ -268,22 +268,22 @@ RoomAdmin ControlCore::Impl::room_admin() const {
 }
 
 NodeWeb::Sources ControlCore::Impl::web_sources() {
-  return {.http = [this] { return http_sources(); },
-          .operations = {.token = hooks_.operator_token,
-                         .identity =
-                             [this] {
-                               return NodeIdentity{.id = node_id_,
-                                                   .host = config_.node.public_host,
-                                                   .region = config_.node.region};
-                             },
-                         .node = [this] { return node(); },
-                         .rooms = [this] { return room_overview(); },
-                         .set_draining = [this](bool draining) { return set_draining(draining); },
-                         .rooms_json = [this] { return rooms_json(); },
-                         .close_room =
-                             [this](std::string_view id) {
-                               return rooms_ != nullptr && rooms_->close_room(id);
-                             }}};
+  return {
+      .http = [this] { return http_sources(); },
+      .operations = {
+          .token = hooks_.operator_token,
+          .identity =
+              [this] {
+                return NodeIdentity{.id = node_id_,
+                                    .host = config_.node.public_host,
+                                    .region = config_.node.region};
+              },
+          .node = [this] { return node(); },
+          .rooms = [this] { return room_overview(); },
+          .set_draining = [this](bool draining) { return set_draining(draining); },
+          .rooms_json = [this](auto from, auto most) { return rooms_json(from, most); },
+          .close_room =
+              [this](std::string_view id) { return rooms_ != nullptr && rooms_->close_room(id); }}};
 }
 
 HttpSources ControlCore::Impl::http_sources() const {
@@ -297,8 +297,9 @@ RoomOverview ControlCore::Impl::room_overview() const {
   return rooms_ == nullptr ? RoomOverview{} : rooms_->overview();
 }
 
-std::string ControlCore::Impl::rooms_json() const {
-  return rooms_ == nullptr ? R"({"rooms":[],"nextCursor":null})" : rooms_->rooms_json();
+std::string ControlCore::Impl::rooms_json(std::uint32_t cursor, std::uint32_t limit) const {
+  return rooms_ == nullptr ? R"({"rooms":[],"nextCursor":null})"
+                           : rooms_->rooms_json(cursor, limit);
 }
 
 SessionSources ControlCore::Impl::session_sources() const {

@@ -153,6 +153,7 @@ class RoomService::Impl final : public WebApp {
 
   const WebServer& web() const { return *web_; }
   RoomRegistry& registry() { return registry_; }
+  RoomSockets& sockets() { return *sockets_; }
   Store& store() { return *store_; }
 
  private:
@@ -453,6 +454,7 @@ void RoomService::set_draining(bool draining) {
   impl_->set_draining(draining);
 }
 std::size_t RoomService::finish(Nanos patience) {
+  impl_->sockets().end_links();
   return impl_->store().finish(patience);
 }
 void RoomService::collect(Metrics& into) const {
@@ -481,9 +483,9 @@ std::vector<RoomView> RoomService::rooms(std::size_t most) const {
     return impl_->registry().view_rooms(index, some);
   });
 }
-std::string RoomService::rooms_json() const {
+std::string RoomService::rooms_json(std::uint32_t cursor, std::uint32_t limit) const {
   std::string json;
-  impl_->registry().append_all(json, kListLimitMax);
+  impl_->registry().append_all(json, cursor, limit);
   return json;
 }
 std::vector<ClientView> RoomService::clients(std::size_t most) const {

@@ -59,7 +59,8 @@ class RoomService {
   // nobody new comes in. Rooms stay for those who come back, after a restart too; where nothing is
   // stored they are closed.
   void set_draining(bool draining);
-  // Writes what is queued for the storage; gives how many writes were not made in time.
+  // At the node's end: writes what is queued for the storage, and how long what lasts between
+  // members has lasted; gives how many writes were not made in time.
   std::size_t finish(Nanos patience);
 
   void collect(Metrics& into) const;
@@ -74,8 +75,8 @@ class RoomService {
   bool close_room(std::string_view id);
   [[nodiscard]] std::optional<RoomView> room(std::string_view id_or_code) const;
   [[nodiscard]] std::vector<RoomView> rooms(std::size_t most) const;
-  // {"rooms":[...],"nextCursor":null}, as clients see them; at most kListLimitMax.
-  [[nodiscard]] std::string rooms_json() const;
+  // {"rooms":[...],"nextCursor":...}, as clients see them; see RoomRegistry::append_all().
+  [[nodiscard]] std::string rooms_json(std::uint32_t cursor, std::uint32_t limit) const;
   [[nodiscard]] std::vector<ClientView> clients(std::size_t most) const;
   void backup(std::string path, BackupDone done);
 

@@ -18,6 +18,8 @@ constexpr Nanos kListInterval = 100 * kNanosPerMillisecond;
 // Of one tick, so that a thousand graces that end at once do not hold up everyone else.
 constexpr std::uint32_t kExpiriesPerTick = 256;
 constexpr std::size_t kListRoomsPerTick = 256;
+// So that what a room leaves behind is not held for all of them at once.
+constexpr std::size_t kRoomsEndedAtOnce = 64;
 // A token's end is noticed within that many ticks.
 constexpr std::size_t kTokenSweepTicks = 20;
 
@@ -167,6 +169,14 @@ void RoomSockets::forget(Socket& socket) {
   Seat& seat = seats_[client->key.handle.index];
   if (seat.socket == &socket) seat = {};
   delete client;
+}
+
+void RoomSockets::end_links() {
+  for (std::uint32_t index = 0; index != RoomRegistry::kListEnd;) {
+    outcome_.clear();
+    parts_.registry.end_links(moment_now(), index, kRoomsEndedAtOnce, outcome_);
+    keep(outcome_);
+  }
 }
 
 void RoomSockets::close() {

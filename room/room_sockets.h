@@ -53,6 +53,8 @@ class RoomSockets final : public SocketApp {
 
   // Nobody new; what is due waits, so that clients find their rooms again after the drain.
   void set_draining(bool draining);
+  // Tells the storage how long what lasts between members has lasted: the node ends, they go on.
+  void end_links();
   // Lets go of every socket, while they are still there.
   void close();
 

@@ -194,8 +194,7 @@ std::uint64_t RoomRegistry::next_seq(Room& room, Outcome& outcome) {
 void RoomRegistry::close(Moment now, Room& room, CloseReason reason, Outcome& outcome) {
   for (Pair& pair : room.pairs) end_pair(pair, outcome);
   room.pairs.clear();
-  for (const Link& link : room.links) end_link(now, room, link, outcome);
-  room.links.clear();
+  end_all_links(now, room, outcome);
   JsonObject object(outcome.text());
   object.text("roomId", room.record.id).text("reason", close_reason_name(reason));
   object.end();

@@ -30,8 +30,20 @@ void RoomRegistry::end_link(Moment now, const Room& room, const Link& link, Outc
                        .at = now.wall});
 }
 
+void RoomRegistry::end_all_links(Moment now, Room& room, Outcome& outcome) {
+  for (const Link& link : room.links) end_link(now, room, link, outcome);
+  room.links.clear();
+}
+
+void RoomRegistry::end_links(Moment now, std::uint32_t& index, std::size_t rooms_max,
+                             Outcome& outcome) {
+  index = index == kListEnd ? kListEnd : rooms_.next(index);
+  for (std::size_t i = 0; i < rooms_max && index != kListEnd; ++i, index = rooms_.next(index + 1))
+    end_all_links(now, at(RoomKey{rooms_.handle_of(index)}), outcome);
+}
+
 // To and from this one.
-void RoomRegistry::end_links(Moment now, Room& room, ClientKey key, Outcome& outcome) {
+void RoomRegistry::end_links_of(Moment now, Room& room, ClientKey key, Outcome& outcome) {
   std::erase_if(room.links, [&](const Link& link) {
     if (link.from != key && link.to != key) return false;
     end_link(now, room, link, outcome);

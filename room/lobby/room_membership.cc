@@ -144,7 +144,7 @@ void RoomRegistry::unseat(Moment now, Room& room, ClientKey key, LeaveCause caus
   if (room.members.size() == 1) --matches_;
   ++counts_.leaves;
   end_pairs(room, key, outcome);
-  end_links(now, room, key, outcome);
+  end_links_of(now, room, key, outcome);
   outcome.notices.emplace_back(PlayerGone{room.record.id, client.id, cause});
   if (room.members.empty()) {
     forget_room(now, room, CloseReason::empty, outcome);

@@ -152,6 +152,10 @@ class RoomRegistry {
   std::uint32_t close_rooms(Moment now, CloseReason reason, std::uint32_t rooms_max,
                             Outcome& outcome);
 
+  // What lasts between members of at most `rooms_max` rooms from `index` on is over, as far as this
+  // node will know: it ends. `index` as in view_rooms().
+  void end_links(Moment now, std::uint32_t& index, std::size_t rooms_max, Outcome& outcome);
+
   // Rooms of before a restart, before anybody connects. Members are absent, their grace begins now.
   // Returns how many were taken: what does not fit or contradicts itself is left out.
   std::size_t restore(Moment now, std::span<const RoomRecord> rooms);
@@ -161,8 +165,10 @@ class RoomRegistry {
   [[nodiscard]] SharedJson look_up_by_code(std::string_view code);
   // {"rooms":[...],"nextCursor":...}
   void append_list(std::string& into, const ListRooms& request) const;
-  // The same of every room, whoever may look at it: the operator's. At most `most`.
-  void append_all(std::string& into, std::size_t most);
+  // The same of every room, whoever may look at it: the operator's. At most `most` from `index` on,
+  // which is where the page before ended. A room that is there all the while is in exactly one
+  // page.
+  void append_all(std::string& into, std::uint32_t index, std::size_t most);
   [[nodiscard]] std::optional<RoomView> view_room(std::string_view id_or_code) const;
   // From `index` on, at most `most`; `index` is moved behind them, to kListEnd at the end.
   static constexpr std::uint32_t kListEnd = 0xffff'ffff;
@@ -268,7 +274,8 @@ class RoomRegistry {
   // room_links.cc
   void link(Moment now, Room& room, ClientKey from, ClientKey to, std::string_view connection_type,
             Outcome& outcome);
-  void end_links(Moment now, Room& room, ClientKey key, Outcome& outcome);
+  void end_links_of(Moment now, Room& room, ClientKey key, Outcome& outcome);
+  void end_all_links(Moment now, Room& room, Outcome& outcome);
   void end_link(Moment now, const Room& room, const Link& link, Outcome& outcome);
 
   // room_views.cc

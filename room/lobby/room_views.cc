@@ -1,4 +1,6 @@
 // The rooms as others look at them, and as they come back after a restart.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "common/assert.h"
@@ -53,15 +55,17 @@ std::vector<RoomView> RoomRegistry::view_rooms(std::uint32_t& index, std::size_t
   return views;
 }
 
-void RoomRegistry::append_all(std::string& into, std::size_t most) {
+void RoomRegistry::append_all(std::string& into, std::uint32_t index, std::size_t most) {
   into += R"({"rooms":[)";
   std::size_t shown = 0;
-  for (std::uint32_t index = rooms_.next(0); index != kListEnd && shown < most;
+  for (index = rooms_.next(index); index != kListEnd && shown < most;
        index = rooms_.next(index + 1), ++shown) {
     if (shown > 0) into += ',';
     into += *at(RoomKey{rooms_.handle_of(index)}).as_public();
   }
-  into += R"(],"nextCursor":null})";
+  into += R"(],"nextCursor":)";
+  into += index == kListEnd ? "null" : fmt::format(R"("{}")", index);
+  into += '}';
 }
 
 std::vector<RoomRecord> RoomRegistry::records(std::uint32_t& index, std::size_t most) const {

@@ -61,13 +61,22 @@ Parsed read_overview(const HttpRequest&, std::string_view) {
   return operation::Overview{};
 }
 
-Parsed read_sessions(const HttpRequest& request, std::string_view) {
+// ?limit=, which may be left out.
+Expected read_limit(const HttpRequest& request, std::uint32_t most, std::uint32_t& into) {
   const std::string given = url_decode(query_value(request.target, "limit"));
-  if (given.empty()) return admin::Sessions{};
+  if (given.empty()) return std::nullopt;
   const auto limit = parse_number(given);
-  if (!limit || *limit < 1 || *limit > kOperatorSessionsMax)
-    return refuse(400, fmt::format("limit has to be from 1 to {}", kOperatorSessionsMax));
-  return admin::Sessions{*limit};
+  if (!limit || *limit < 1 || *limit > most)
+    return fmt::format("limit has to be from 1 to {}", most);
+  into = *limit;
+  return std::nullopt;
+}
+
+Parsed read_sessions(const HttpRequest& request, std::string_view) {
+  admin::Sessions sessions;
+  if (const Expected wrong = read_limit(request, kOperatorSessionsMax, sessions.max))
+    return refuse(400, *wrong);
+  return sessions;
 }
 
 template <class Request>
@@ -128,7 +137,15 @@ bool asks_for_all(const HttpRequest& request) {
 
 Parsed read_rooms(const HttpRequest& request, std::string_view) {
   if (!asks_for_all(request)) return refuse(404, "without ?all=true this is on the room port");
-  return operation::Rooms{};
+  operation::Rooms rooms;
+  if (const Expected wrong = read_limit(request, kOperatorRoomsMax, rooms.limit))
+    return refuse(400, *wrong);
+  const std::string given = url_decode(query_value(request.target, "cursor"));
+  if (given.empty()) return rooms;
+  const auto cursor = parse_number(given);
+  if (!cursor) return refuse(400, "cursor has to be the nextCursor of the page before");
+  rooms.cursor = *cursor;
+  return rooms;
 }
 
 Parsed read_close_room(const HttpRequest&, std::string_view id) {

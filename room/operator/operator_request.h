@@ -16,7 +16,11 @@ namespace operation {
 
 struct Page {};  // the dashboard; the only one that wants no token
 struct Overview {};
-struct Rooms {};  // every one, listed or not
+// Some of every one, listed or not.
+struct Rooms {
+  std::uint32_t limit = 50;  // 1 to kOperatorRoomsMax
+  std::uint32_t cursor = 0;  // where the page before ended
+};
 struct CloseRoom {
   std::string id;  // 1 to 64 letters, digits and hyphens
 };
@@ -30,6 +34,7 @@ using OperatorRequest =
                  admin::Unblock, admin::SetDraining>;
 
 inline constexpr std::uint32_t kOperatorSessionsMax = 1000;  // of ?limit=
+inline constexpr std::uint32_t kOperatorRoomsMax = 200;      // one may have 4 KiB of metadata
 
 // By path, and by more where others share the path: POST /api/v1/sessions mints, GET
 // /api/v1/rooms/{id} is public, and so is /api/v1/rooms without ?all=true.

@@ -106,7 +106,9 @@ void OperatorRoutes::execute(const OperatorRequest& request, Answer answer) {
       Overloaded{
           [&](const operation::Page&) { answer(page_reply()); },
           [&](const operation::Overview&) { answer(overview()); },
-          [&](const operation::Rooms&) { answer(json_reply(sources_.rooms_json())); },
+          [&](const operation::Rooms& rooms) {
+            answer(json_reply(sources_.rooms_json(rooms.cursor, rooms.limit)));
+          },
           [&](const operation::CloseRoom& close) { answer(close_room(close.id)); },
           [&](const admin::Sessions& sessions) { list_sessions(sessions.max, std::move(answer)); },
           [&](const admin::Session& session) {

@@ -8,7 +8,8 @@
 //   POST /api/v1/blocks                {"network":"192.0.2.0/24","seconds":300}; 0: until removed
 //   DELETE /api/v1/blocks?network=     takes it away
 //   POST /api/v1/drain                 {"draining":true}
-//   GET /api/v1/rooms?all=true         {"rooms":[...],"nextCursor":null}, those not listed too
+//   GET /api/v1/rooms?all=true&limit=50&cursor=
+//                                      {"rooms":[...],"nextCursor":"50"}, those not listed too
 //   DELETE /api/v1/rooms/{id}          closes a room
 //
 // Everything but the page wants the operator's token as a Bearer token; a header, so nothing that
@@ -43,7 +44,8 @@ struct OperatorSources {
   std::function<NodeState()> node;
   std::function<RoomOverview()> rooms;
   std::function<DrainSwitch(bool draining)> set_draining;
-  std::function<std::string()> rooms_json;              // as GET /api/v1/rooms?all=true gives it
+  // As GET /api/v1/rooms?all=true gives it.
+  std::function<std::string(std::uint32_t cursor, std::uint32_t limit)> rooms_json;
   std::function<bool(std::string_view id)> close_room;  // false: there is no such room
 };
 

@@ -83,15 +83,13 @@ std::vector<std::uint64_t> RelayAllocator::take_stranded() {
   std::vector<std::string> accepting;
   for (const RelayNode& relay : fleet_.nodes())
     if (relay.accepts) accepting.push_back(relay.id);
+  if (accepting == accepting_) return {};
+  accepting_ = std::move(accepting);
   std::vector<std::uint64_t> stranded;
-  if (accepting != accepting_) {
-    for (const std::string& relay : accepting_) {
-      if (std::ranges::find(accepting, relay) != accepting.end()) continue;
-      for (const auto& [session_id, opened] : sessions_)
-        if (opened.relay.id == relay) stranded.push_back(session_id);
-    }
-    accepting_ = std::move(accepting);
-  }
+  if (accepting_.empty()) return stranded;
+  for (const auto& [session_id, opened] : sessions_)
+    if (std::ranges::find(accepting_, opened.relay.id) == accepting_.end())
+      stranded.push_back(session_id);
   return stranded;
 }
 

@@ -63,7 +63,8 @@ class RelayAllocator {
   // Ends it at its relay and forgets it. A session that is not known: nothing.
   void revoke(std::uint64_t session_id);
 
-  // Sessions on relays that took clients at the last call and do not any more: draining, or gone.
+  // Where other relays take clients than at the last call: the sessions on those that do not, since
+  // they drain or are gone. None while no relay does, since there would be nowhere to go.
   [[nodiscard]] std::vector<std::uint64_t> take_stranded();
 
   [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }

@@ -435,6 +435,8 @@ class Rooms(DashboardTest):
 class LiveRooms(RoomTest, DashboardTest):
     """With clients of npm's."""
 
+    config = {"room.rooms_per_client": 21}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -458,6 +460,19 @@ class LiveRooms(RoomTest, DashboardTest):
             player.event("room:closed", roomId=room["id"], reason="operator")
         self.wait_for_no_row(page, "rooms", room["id"])
         self.wait_for_notice(page, "Room Arcade night was closed.")
+        self.assertSound(page)
+
+    def test_more_rooms_than_are_shown(self):
+        ada = self.player("Ada")
+        for number in range(21):
+            self.create(ada, name=f"Room {number}")
+        page = self.board()
+        shown = "document.querySelectorAll('#rooms tr[data-key]').length === {}"
+        for rows, total, button in ((20, "20 of 21", "More"), (21, "all 21", "Fewer"),
+                                    (20, "20 of 21", "More")):
+            page.wait(shown.format(rows))
+            self.assertEqual(self.texts(page, "#rooms-total, #more-rooms"), [total, button])
+            page.click("#more-rooms")
         self.assertSound(page)
 
 

@@ -296,6 +296,24 @@ class Restart(Returning):
         self.assertEqual(guest.event("player:left", timeout=15)["reason"], "timeout")
         self.assertEqual(guest.event("room:host")["hostId"], guest.id)
 
+    def database(self):
+        return contextlib.closing(sqlite3.connect(
+            f"file:{self.relay.folder}/state/tandem.db?mode=ro", uri=True))
+
+    def test_what_lasted_when_it_ended(self):
+        host, guest = self.player("Ada"), self.player("Grace")
+        room = self.room_of(host, guest)
+        host.get("p2p:success", {"roomId": room["id"], "targetClientId": guest.id,
+                                 "connectionType": "lan", "latencyMs": 12})
+        self.restart(signal.SIGTERM)
+        with self.database() as database:
+            kept = database.execute("SELECT client_id, connection_type FROM connection_metrics"
+                                    " WHERE room_id = ? AND duration_seconds IS NOT NULL",
+                                    (room["id"],)).fetchall()
+        self.assertEqual(kept, [(host.id, "lan")])
+        for client in (host, guest):
+            client.connected(timeout=20)
+
     def test_how_members_reached_each_other_is_kept(self):
         host, guest = self.player("Ada"), self.player("Grace")
         room = self.room_of(host, guest)
@@ -306,8 +324,7 @@ class Restart(Returning):
         expected = [(host.id, "lan", 12, False),  # what it measured
                     (host.id, "lan", None, True),  # over when both got a relay
                     (host.id, "relay", None, True), (guest.id, "relay", None, True)]
-        with contextlib.closing(sqlite3.connect(
-                f"file:{self.relay.folder}/state/tandem.db?mode=ro", uri=True)) as database:
+        with self.database() as database:
             def kept():
                 return database.execute(
                     "SELECT client_id, connection_type, latency_ms, duration_seconds IS NOT NULL"

@@ -46,7 +46,13 @@ TEST_CASE("what belongs to others is left to them") {
   CHECK_FALSE(is_operator_request(request("GET", "/api/v1/rooms/8c2f4a10")));
   for (const char* method : {"GET", "HEAD"}) {
     CHECK(is_operator_request(request(method, "/api/v1/rooms?all=true")));
-    (void)parsed<operation::Rooms>(method, "/api/v1/rooms?all=true");
+    const auto some = parsed<operation::Rooms>(method, "/api/v1/rooms?all=true");
+    CHECK(some.limit == 50);
+    CHECK(some.cursor == 0);
+    const auto next =
+        parsed<operation::Rooms>(method, "/api/v1/rooms?all=true&limit=200&cursor=4294967295");
+    CHECK(next.limit == 200);
+    CHECK(next.cursor == 4'294'967'295);
     for (const char* query : {"", "?all", "?all=false", "?all=1"})
       CHECK_FALSE(is_operator_request(request(method, std::string("/api/v1/rooms") + query)));
   }
@@ -99,6 +105,9 @@ TEST_CASE("draining is said, not switched over") {
 TEST_CASE("a limit is a number within its bounds") {
   for (const char* limit : {"0", "1001", "-1", "ten", "1e2", "99999999999999999999", "5x"})
     CHECK(refused("GET", std::string("/api/v1/sessions?limit=").append(limit)).status == 400);
+  for (const char* page :
+       {"limit=0", "limit=201", "limit=x", "cursor=x", "cursor=-1", "cursor=4294967296"})
+    CHECK(refused("GET", std::string("/api/v1/rooms?all=true&").append(page)).status == 400);
 }
 
 TEST_CASE("what cannot be an id is not there") {

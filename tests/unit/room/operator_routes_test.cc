@@ -1,6 +1,7 @@
 #include "room/operator/operator_routes.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -53,7 +54,11 @@ struct Node {
               relay.set_draining(draining);
               return DrainSwitch::switched;
             },
-        .rooms_json = [] { return R"({"rooms":[{"id":"8c2f4a10"}],"nextCursor":null})"; },
+        .rooms_json =
+            [](std::uint32_t cursor, std::uint32_t limit) {
+              return fmt::format(R"({{"rooms":[{{"id":"8c2f4a10"}}],"nextCursor":"{}"}})",
+                                 cursor + limit);
+            },
         .close_room = [this](std::string_view id) { return rooms.erase(std::string(id)) == 1; }};
   }
 
@@ -226,6 +231,7 @@ TEST_CASE("a node is drained and undrained, unless it stops") {
 TEST_CASE("a room is closed once") {
   Node node;
   CHECK(node.json("GET", "/api/v1/rooms?all=true")["rooms"][0]["id"] == "8c2f4a10");
+  CHECK(node.json("GET", "/api/v1/rooms?all=true&limit=7&cursor=3")["nextCursor"] == "10");
   CHECK(node.json("DELETE", "/api/v1/rooms/8c2f4a10")["roomId"] == "8c2f4a10");
   CHECK(node.rooms.empty());
   CHECK(node.answered("DELETE", "/api/v1/rooms/8c2f4a10").status == 404);

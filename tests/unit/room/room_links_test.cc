@@ -73,6 +73,23 @@ TEST_CASE("a relay session is a connection of both, and another way ends it") {
         std::vector<Ended>{{"ann", "relay", 61}, {"bob", "wan", 1}});
 }
 
+TEST_CASE("when the node ends all that lasts is told once, some rooms at a time") {
+  Table table;
+  (void)table.succeeds("ann", "bob", "lan");
+  table.connect_all({"dan", "eve"});
+  const std::string other = table.make_room("dan");
+  REQUIRE(table.join("eve", other).good());
+  (void)table.ask("eve", "p2p:success", World::in(other, R"("targetClientId":"dan")"));
+  table.pass(3 * kNanosPerSecond);
+  std::uint32_t index = 0;
+  CHECK(ended(table.end_links(index, 1)) == std::vector<Ended>{{"ann", "lan", 3}});
+  CHECK(index != RoomRegistry::kListEnd);
+  CHECK(ended(table.end_links(index, 1)) == std::vector<Ended>{{"eve", "direct", 3}});
+  CHECK(index == RoomRegistry::kListEnd);
+  CHECK(ended(table.end_links(index, 1)).empty());
+  CHECK(ended(table.close(table.room)).empty());
+}
+
 TEST_CASE("a member that is absent keeps its connections until its grace is over") {
   Table table;
   (void)table.succeeds("ann", "bob", "lan");

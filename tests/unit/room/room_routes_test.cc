@@ -324,10 +324,22 @@ TEST_CASE("the operator may look at what clients may, without being limited as o
 TEST_CASE("every room, for the operator's list") {
   Lobby lobby;
   HttpReply all{.body = {}, .allow = {}};
-  lobby.rooms.registry.append_all(all.body, kListLimitMax);
+  lobby.rooms.registry.append_all(all.body, 0, 5);
   CHECK(Site::names(all) == "a b c d unlisted hidden");
   CHECK(Json::parse(all.body)["nextCursor"].is_null());
   CHECK(all.body.find("scrypt") == std::string::npos);
+
+  HttpReply first{.body = {}, .allow = {}};
+  lobby.rooms.registry.append_all(first.body, 0, 3);
+  CHECK(Site::names(first) == "a b c d");
+  const std::string cursor = Json::parse(first.body)["nextCursor"];
+  HttpReply second{.body = {}, .allow = {}};
+  lobby.rooms.registry.append_all(second.body, static_cast<std::uint32_t>(std::stoul(cursor)), 3);
+  CHECK(Site::names(second) == "unlisted hidden");
+  CHECK(Json::parse(second.body)["nextCursor"].is_null());
+  HttpReply past{.body = {}, .allow = {}};
+  lobby.rooms.registry.append_all(past.body, 0xffff'ffff, 4);
+  CHECK(past.body == R"({"rooms":[],"nextCursor":null})");
 }
 
 TEST_CASE("one room, where it may be looked at") {

@@ -285,6 +285,30 @@ TEST_CASE("a pair whose relay was lost gets another one by a report once there i
   CHECK(session_in(pair.report(pair.bob)) == session_in(answer));
 }
 
+TEST_CASE("a pair whose relay was lost gets another one unasked once there is one") {
+  Pair pair;
+  pair.world.fleet.relays.pop_back();
+  pair.world.tick();
+  const std::uint64_t old = pair.allocate();
+  pair.world.fleet.relays[0].accepts = false;
+  pair.world.tick();
+  pair.hears_nothing();
+  SUBCASE("another") {
+    pair.world.fleet.relays.push_back(relay_named("two"));
+    pair.world.tick();
+    const Json to_ann = pair.ann.take("use:relay");
+    CHECK(to_ann["server"] == "two.example");
+    CHECK(pair.bob.take("use:relay")["sessionId"] == to_ann["sessionId"]);
+    CHECK(pair.world.fleet.revoked == Revoked{{"one", old}});
+  }
+  SUBCASE("its own, which needs no other session") {
+    pair.world.fleet.relays[0].accepts = true;
+    pair.world.tick();
+    pair.hears_nothing();
+    CHECK(session_in(pair.report(pair.ann)) == old);
+  }
+}
+
 TEST_CASE("the replacement is where the other end came, for one that is away") {
   Pair pair;
   for (RelayNode& relay : pair.world.fleet.relays) relay.host.clear();

@@ -174,6 +174,12 @@ class World {
     REQUIRE(registry.close_room(now, room, CloseReason::by_operator, outcome));
     return take(outcome);
   }
+  // From the first room on; the index behind them comes with it.
+  Answer end_links(std::uint32_t& index, std::size_t rooms_max) {
+    Outcome outcome;
+    registry.end_links(now, index, rooms_max, outcome);
+    return take(outcome);
+  }
   Answer grant(const RelayWanted& wanted, std::uint64_t session, bool holds = true) {
     Outcome outcome;
     CHECK(registry.relay_granted(now, wanted.room, wanted.first, wanted.second, session, outcome) ==
