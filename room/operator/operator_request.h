@@ -34,7 +34,7 @@ using OperatorRequest =
                  admin::Unblock, admin::SetDraining>;
 
 inline constexpr std::uint32_t kOperatorSessionsMax = 1000;  // of ?limit=
-inline constexpr std::uint32_t kOperatorRoomsMax = 200;      // one may have 4 KiB of metadata
+inline constexpr std::uint32_t kOperatorRoomsMax = 200;      // each up to 4 KiB and more
 
 // By path, and by more where others share the path: POST /api/v1/sessions mints, GET
 // /api/v1/rooms/{id} is public, and so is /api/v1/rooms without ?all=true.
