@@ -72,8 +72,8 @@ void CoreWorld::send(uint8_t from, Bytes bytes, uint16_t segment, bool truncated
   if (bytes.size() > kDatagramMax) return;
   // The kernel steers by byte 1.
   const uint32_t steered = bytes.size() > 1 ? bytes[kShardKeyOffset] : 0u;
-  feed(steered % static_cast<uint32_t>(shards_.size()), endpoint(from), local_of(from % kEndpoints),
-       std::move(bytes), segment, truncated);
+  feed(steered % static_cast<uint32_t>(shards_.size()), endpoint(from),
+       local_of(static_cast<uint8_t>(from % kEndpoints)), std::move(bytes), segment, truncated);
   // What was passed on belongs where it goes and is not passed on again.
   for (const Lost& stray : std::exchange(strays_, {})) {
     feed(stray.shard, stray.source, stray.local, stray.bytes, 0, false);
