@@ -175,7 +175,7 @@ void RoomSockets::refuse(Socket& socket, std::optional<std::uint64_t> ack_id,
 
 // A relay that drains or is gone: its pairs get another one unasked, some at a time.
 void RoomSockets::replace_lost_relays(Moment now) {
-  for (const std::uint64_t session : parts_.relays.take_stranded()) stranded_.push_back(session);
+  if (auto stranded = parts_.relays.take_stranded()) stranded_ = std::move(*stranded);
   for (std::size_t i = 0; i < kRelaysReplacedPerTick && !stranded_.empty(); ++i) {
     const std::uint64_t session = stranded_.back();
     stranded_.pop_back();

@@ -79,11 +79,11 @@ std::optional<RelayTicket> RelayAllocator::grant(std::uint64_t session_id, std::
                      .e2e_key = e2e_key};
 }
 
-std::vector<std::uint64_t> RelayAllocator::take_stranded() {
+std::optional<std::vector<std::uint64_t>> RelayAllocator::take_stranded() {
   std::vector<std::string> accepting;
   for (const RelayNode& relay : fleet_.nodes())
     if (relay.accepts) accepting.push_back(relay.id);
-  if (accepting == accepting_) return {};
+  if (accepting == accepting_) return std::nullopt;
   accepting_ = std::move(accepting);
   std::vector<std::uint64_t> stranded;
   if (accepting_.empty()) return stranded;

@@ -63,9 +63,9 @@ class RelayAllocator {
   // Ends it at its relay and forgets it. A session that is not known: nothing.
   void revoke(std::uint64_t session_id);
 
-  // Where other relays take clients than at the last call: the sessions on those that do not, since
+  // Where other relays take clients than at the last call: all sessions on those that do not, since
   // they drain or are gone. None while no relay does, since there would be nowhere to go.
-  [[nodiscard]] std::vector<std::uint64_t> take_stranded();
+  [[nodiscard]] std::optional<std::vector<std::uint64_t>> take_stranded();
 
   [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
   [[nodiscard]] std::uint64_t opened() const { return opened_; }

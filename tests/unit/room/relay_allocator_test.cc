@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "common/token.h"
@@ -142,22 +143,32 @@ TEST_CASE("a revoked session is ended at its relay and gives no more tokens") {
   CHECK(world.allocator.sessions() == 0);
 }
 
-TEST_CASE("sessions of a relay that drains or is gone are told once") {
+TEST_CASE("sessions of a relay that drains or is gone are told when the relays change") {
+  using Stranded = std::vector<std::uint64_t>;
   World world;
   world.fleet.relays = {relay("one"), relay("two")};
-  CHECK(world.allocator.take_stranded().empty());
+  CHECK(world.allocator.take_stranded() == Stranded{});
   const auto first = world.allocator.open("eu", {}, {}, "two");
   const auto second = world.allocator.open("eu", {}, {}, "one");
   REQUIRE(first);
   REQUIRE(second);
-  CHECK(world.allocator.take_stranded().empty());
+  CHECK_FALSE(world.allocator.take_stranded());
   world.fleet.relays[0].accepts = false;
-  CHECK(world.allocator.take_stranded() == std::vector<std::uint64_t>{*first});
-  CHECK(world.allocator.take_stranded().empty());
+  CHECK(world.allocator.take_stranded() == Stranded{*first});
+  CHECK_FALSE(world.allocator.take_stranded());
   world.fleet.relays[0].accepts = true;
-  CHECK(world.allocator.take_stranded().empty());
+  CHECK(world.allocator.take_stranded() == Stranded{});
   world.fleet.relays.pop_back();
-  CHECK(world.allocator.take_stranded() == std::vector<std::uint64_t>{*second});
+  CHECK(world.allocator.take_stranded() == Stranded{*second});
+  world.fleet.relays[0].accepts = false;
+  CHECK(world.allocator.take_stranded() == Stranded{});  // there is nowhere to go
+  world.fleet.relays.push_back(relay("three"));
+  Stranded both{*first, *second};
+  std::ranges::sort(both);
+  auto told = world.allocator.take_stranded();
+  REQUIRE(told);
+  std::ranges::sort(*told);
+  CHECK(*told == both);
 }
 
 }  // namespace
